@@ -1,0 +1,49 @@
+"""A small tensor library with real Numba kernels, made to be read.
+
+Read it in this order: ``layout`` (shapes and strides), ``trace`` and ``memory`` (the ledger of what
+ran), ``kernels`` (loop nests over arrays), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip,
+reduce and views), ``naive`` and ``fused`` (the same operations, without and with fusion).
+"""
+
+# Modules first: some functions carry the name of their module, and the function is what is public.
+from mtlib import fused, methods, naive
+from mtlib.autograd import Function, no_grad
+from mtlib.fused import matmul
+from mtlib.gradcheck import gradcheck
+from mtlib.make import arange, from_numpy, full, ones, rand, randn, tensor, zeros
+from mtlib.ops.maps import exp, gelu, log, relu, sigmoid, sqrt, tanh
+from mtlib.ops.reductions import reduce
+from mtlib.ops.zips import maximum, minimum, where
+from mtlib.tensor import Tensor
+from mtlib.trace import trace
+
+__all__ = [
+    "Function",
+    "Tensor",
+    "arange",
+    "exp",
+    "from_numpy",
+    "full",
+    "fused",
+    "gelu",
+    "gradcheck",
+    "log",
+    "matmul",
+    "maximum",
+    "methods",
+    "minimum",
+    "naive",
+    "no_grad",
+    "ones",
+    "rand",
+    "randn",
+    "reduce",
+    "relu",
+    "sigmoid",
+    "sqrt",
+    "tanh",
+    "tensor",
+    "trace",
+    "where",
+    "zeros",
+]

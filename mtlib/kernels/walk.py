@@ -1,0 +1,43 @@
+"""Walking strided storage.
+
+A kernel gets flat storages and one small integer table, the *plan*.  Row 0 is the shape that is
+walked; each further row is one operand, its offset followed by its strides.  Column 0 of row 0 says
+how often the innermost loop is run: the product of the shape without its last dimension.
+
+Dimensions are collapsed first (:func:`mtlib.layout.collapse`), so the innermost row is as long as
+the strides allow, and one compiled kernel serves every rank.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numba.extending import register_jitable
+
+from mtlib.layout import Layout, collapse
+
+
+def plan(*layouts: Layout) -> np.ndarray:
+    """The table for operands of one shape, for the kernels to walk together.
+
+    >>> from mtlib.layout import contiguous, expand
+    >>> plan(contiguous((2, 4, 3)), expand(contiguous((1, 4, 3)), (2, 4, 3)))
+    array([[ 2,  2, 12],
+           [ 0, 12,  1],
+           [ 0,  0,  1]])
+    """
+    shape, strides = collapse(layouts[0].shape, *(x.strides for x in layouts))
+    rows = [(x.offset, *steps) for x, steps in zip(layouts, strides, strict=True)]
+    return np.array([(prod(shape[:-1]), *shape), *rows], dtype=np.int64)
+
+
+@register_jitable
+def start_of_row(row, table, operand):
+    """Where in its storage ``operand`` begins the ``row``-th run of the innermost loop."""
+    at = table[operand, 0]
+    for d in range(table.shape[1] - 2, 0, -1):
+        length = table[0, d]
+        at += row % length * table[operand, d]
+        row //= length
+    return at

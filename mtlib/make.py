@@ -1,0 +1,152 @@
+"""Making tensors: from data, from a shape, from chance."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from mtlib.layout import Layout, as_shape, contiguous
+from mtlib.tensor import Tensor, float_dtype
+
+
+def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
+    """A new tensor holding a copy of ``data``: numbers, nested lists, an array or a tensor.
+
+    Arrays keep float32 or float64; integers, bools and Python numbers become float64, unless
+    ``dtype`` says otherwise.  Raises ``TypeError`` for data that are not real numbers and
+    ``ValueError`` for ragged lists.
+
+    >>> tensor([[1, 2], [3, 4]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    if isinstance(data, Tensor):
+        data = data.numpy()
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ValueError("tensor: the nested lists are ragged: their lengths differ") from None
+    found = float_dtype(array.dtype, "tensor")
+    wanted = found if dtype is None else float_dtype(dtype, "tensor")
+    result = Tensor.empty(array.shape, wanted, "tensor")
+    result.storage[...] = array.reshape(-1)
+    result.requires_grad = requires_grad
+    return result
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares the memory of ``array`` and keeps its strides.
+
+    Only for float32 and float64 (``TypeError`` otherwise): other data would have to be copied,
+    which :func:`tensor` does.
+
+    >>> import numpy as np
+    >>> array = np.zeros((2, 3))
+    >>> t = from_numpy(array[:, ::-1])
+    >>> array[0, 2] = 7
+    >>> t, t.strides
+    (tensor([[7., 0., 0.],
+            [0., 0., 0.]]), (3, -1))
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}")
+    if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
+        raise TypeError(
+            f"from_numpy: dtype {array.dtype} cannot be shared, only float32 and float64; "
+            "tensor() makes a copy"
+        )
+    if any(s % array.itemsize for s in array.strides) or not array.flags.aligned:
+        raise ValueError(
+            f"from_numpy: strides of {array.strides} bytes are not whole {array.dtype} elements; "
+            "tensor() makes a copy"
+        )
+    if array.size == 0:
+        return Tensor(np.empty(0, array.dtype), contiguous(array.shape))
+    # The storage is the memory from the lowest element to the highest, as one flat array.
+    strides = tuple(s // array.itemsize for s in array.strides)
+    reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)]
+    offset = -sum(r for r in reach if r < 0)
+    forwards = array[(..., *(slice(None, None, -1 if r < 0 else 1) for r in reach))]
+    extent = 1 + sum(abs(r) for r in reach)
+    storage = np.lib.stride_tricks.as_strided(forwards, (extent,), (array.itemsize,))
+    return Tensor(storage, Layout(array.shape, strides, offset))
+
+
+def _new(shape, dtype, name: str, requires_grad: bool) -> Tensor:
+    result = Tensor.empty(as_shape(shape, name), float_dtype(dtype or np.float64, name), name)
+    result.requires_grad = requires_grad
+    return result
+
+
+def zeros(*shape, dtype=None, requires_grad: bool = False) -> Tensor:
+    """Zeros of ``shape``, float64 unless ``dtype`` says otherwise.
+
+    >>> zeros(2, 3).shape, zeros((2, 3)).shape
+    ((2, 3), (2, 3))
+    """
+    result = _new(shape, dtype, "zeros", requires_grad)
+    result.storage[...] = 0
+    return result
+
+
+def ones(*shape, dtype=None, requires_grad: bool = False) -> Tensor:
+    """Ones of ``shape``.
+
+    >>> ones(3, dtype="float32")
+    tensor([1., 1., 1.], dtype=float32)
+    """
+    result = _new(shape, dtype, "ones", requires_grad)
+    result.storage[...] = 1
+    return result
+
+
+def full(shape, fill_value: float, *, dtype=None, requires_grad: bool = False) -> Tensor:
+    """``fill_value`` everywhere.
+
+    >>> full((2, 2), 0.5)
+    tensor([[0.5, 0.5],
+            [0.5, 0.5]])
+    """
+    if not isinstance(fill_value, numbers.Real):
+        kind = type(fill_value).__name__
+        raise TypeError(f"full: the value to fill with must be a real number, got {kind}")
+    result = _new((shape,), dtype, "full", requires_grad)
+    result.storage[...] = fill_value
+    return result
+
+
+def arange(*bounds, dtype=None, requires_grad: bool = False) -> Tensor:
+    """Evenly spaced numbers: ``arange(stop)``, ``arange(start, stop)`` or with a step.
+
+    >>> arange(3), arange(1, 2, 0.25)
+    (tensor([0., 1., 2.]), tensor([1.  , 1.25, 1.5 , 1.75]))
+    """
+    if not 1 <= len(bounds) <= 3 or not all(isinstance(x, numbers.Real) for x in bounds):
+        raise TypeError(f"arange: expected (start,) stop (, step) as real numbers, got {bounds}")
+    if len(bounds) == 3 and bounds[2] == 0:
+        raise ValueError("arange: the step is 0")
+    values = np.arange(*bounds, dtype=np.float64)
+    return tensor(values, dtype=dtype or np.float64, requires_grad=requires_grad)
+
+
+def rand(*shape, dtype=None, requires_grad: bool = False, seed: int | None = None) -> Tensor:
+    """Uniform in [0, 1); the same numbers for the same ``seed``.
+
+    >>> rand(2, seed=0).tolist() == rand(2, seed=0).tolist()
+    True
+    """
+    result = _new(shape, dtype, "rand", requires_grad)
+    np.random.default_rng(seed).random(out=result.storage, dtype=result.dtype)
+    return result
+
+
+def randn(*shape, dtype=None, requires_grad: bool = False, seed: int | None = None) -> Tensor:
+    """Normally distributed with mean 0 and variance 1; the same numbers for the same ``seed``.
+
+    >>> randn(2, 3, seed=0).shape
+    (2, 3)
+    """
+    result = _new(shape, dtype, "randn", requires_grad)
+    np.random.default_rng(seed).standard_normal(out=result.storage, dtype=result.dtype)
+    return result

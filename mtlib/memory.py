@@ -1,0 +1,84 @@
+"""The one place where arrays are made.
+
+:func:`allocate` refuses what cannot fit before anything is reserved, and enters what it made in
+the ledger.  An operating system promises memory that it does not have, so without the first a huge
+intermediate would not fail with an error; it would take the machine down with it.
+"""
+
+from __future__ import annotations
+
+import os
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from mtlib.trace import is_recording, record_allocation
+
+Shape = tuple[int, ...]
+
+_ALWAYS_FITS = 1 << 26  # 64 MB: not worth asking the operating system about
+
+
+def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool = False):
+    """A new flat array with room for ``shape``, entered in the ledger under ``name``.
+
+    ``role`` is ``"workspace"`` for a kernel's scratch space.  The elements are undefined unless
+    ``zero``.  Raises ``MemoryError`` if it cannot fit.
+
+    >>> allocate((2, 3), "float64", "example", zero=True)
+    array([0., 0., 0., 0., 0., 0.])
+    """
+    check_fits(shape, dtype, name)
+    array = (np.zeros if zero else np.empty)(prod(shape), dtype)
+    if is_recording():
+        record_allocation(array, name, shape, role)
+    return array
+
+
+def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
+    """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free."""
+    nbytes = prod(shape) * np.dtype(dtype).itemsize
+    if nbytes > _ALWAYS_FITS and nbytes > (free := available_bytes()):
+        raise MemoryError(
+            f"{name}: {what} of shape {shape} would take {human(nbytes)}, "
+            f"and {human(free)} are available"
+        )
+
+
+def available_bytes() -> int:
+    """Memory that can still be had, in bytes, as far as the operating system tells."""
+    limits = [_physical_bytes()]
+    try:  # Linux
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    try:  # a container's limit
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        limits.append(max(0, limit - int((group / "memory.current").read_text())))
+    except (OSError, ValueError):
+        pass
+    return min(limits)
+
+
+def _physical_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 62  # unknown: leave the refusal to NumPy
+
+
+def human(nbytes: int) -> str:
+    """A byte count for people.
+
+    >>> human(134_217_728), human(48)
+    ('134.2 MB', '48 bytes')
+    """
+    if nbytes < 1000:
+        return f"{nbytes} bytes"
+    units = ("kB", "MB", "GB", "TB", "PB", "EB")
+    power = min(len(units), (len(str(nbytes)) - 1) // 3)
+    return f"{nbytes / 1000**power:,.1f} {units[power - 1]}"

@@ -1,0 +1,81 @@
+"""The operations that a tensor has as methods and operators, in one list.
+
+They stand in rooms above :mod:`mtlib.tensor`, which therefore cannot name them; here they are hung
+on the class.
+"""
+
+from __future__ import annotations
+
+import numbers
+from functools import partial
+
+import numpy as np
+
+from mtlib import fused
+from mtlib.ops import maps, reductions, views, zips
+from mtlib.tensor import Tensor
+
+Tensor.view = views.view
+Tensor.reshape = views.reshape
+Tensor.permute = views.permute
+Tensor.transpose = views.transpose
+Tensor.T = property(views.reversed_dims)
+Tensor.squeeze = views.squeeze
+Tensor.unsqueeze = views.unsqueeze
+Tensor.expand = views.expand
+Tensor.broadcast_to = views.broadcast_to
+Tensor.contiguous = views.contiguous
+Tensor.__getitem__ = views.index
+
+Tensor.to = maps.to
+Tensor.exp = maps.exp
+Tensor.log = maps.log
+Tensor.sqrt = maps.sqrt
+Tensor.relu = maps.relu
+Tensor.sigmoid = maps.sigmoid
+Tensor.tanh = maps.tanh
+Tensor.gelu = maps.gelu
+Tensor.maximum = zips.maximum
+Tensor.minimum = zips.minimum
+
+Tensor.sum = reductions.sum
+Tensor.mean = reductions.mean
+Tensor.max = reductions.max
+Tensor.min = reductions.min
+Tensor.prod = reductions.prod
+Tensor.var = reductions.var
+
+Tensor.matmul = fused.matmul
+
+
+def _operator(operation):
+    """``a ∘ b`` and, for when the tensor stands on the right, ``b ∘ a``.
+
+    What is neither tensor, array nor number is left to the other operand, as Python asks.
+    """
+
+    def left(a, b):
+        return operation(a, b) if isinstance(b, _OPERANDS) else NotImplemented
+
+    def right(a, b):
+        return operation(b, a) if isinstance(b, _OPERANDS) else NotImplemented
+
+    return left, right
+
+
+_OPERANDS = (Tensor, np.ndarray, numbers.Real)
+
+Tensor.__neg__ = maps.neg
+Tensor.__add__, Tensor.__radd__ = _operator(zips.add)
+Tensor.__sub__, Tensor.__rsub__ = _operator(zips.sub)
+Tensor.__mul__, Tensor.__rmul__ = _operator(zips.mul)
+Tensor.__truediv__, Tensor.__rtruediv__ = _operator(zips.div)
+Tensor.__pow__, Tensor.__rpow__ = _operator(zips.pow)
+Tensor.__matmul__, Tensor.__rmatmul__ = _operator(fused.matmul)
+# A tensor on the right of a comparison is asked the mirrored question, so no second form is needed.
+Tensor.__eq__, _ = _operator(partial(zips.compare, name="eq"))
+Tensor.__ne__, _ = _operator(partial(zips.compare, name="ne"))
+Tensor.__lt__, _ = _operator(partial(zips.compare, name="lt"))
+Tensor.__le__, _ = _operator(partial(zips.compare, name="le"))
+Tensor.__gt__, _ = _operator(partial(zips.compare, name="gt"))
+Tensor.__ge__, _ = _operator(partial(zips.compare, name="ge"))

@@ -1,0 +1,261 @@
+"""Map: an operation on each element by itself, forward and backward."""
+
+from __future__ import annotations
+
+from mtlib.autograd import Function
+from mtlib.kernels import elementwise
+from mtlib.kernels.walk import plan
+from mtlib.ops.lift import operands, run
+from mtlib.ops.zips import where
+from mtlib.tensor import Tensor, float_dtype
+
+
+class _Map(Function):
+    kind = "map"
+
+
+class Cast(_Map):
+    """The same values as another dtype."""
+
+    name = "to"
+
+    @staticmethod
+    def forward(ctx, a, dtype):
+        ctx.dtype = a.dtype
+        out = Tensor.empty(a.shape, dtype, "to")
+        if out.size:
+            elementwise.copy(out.storage, a.storage, plan(out.layout, a.layout), work=a.size)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        return d.to(ctx.dtype), None
+
+
+class Neg(_Map):
+    """y = -a"""
+
+    name = "neg"
+
+    @staticmethod
+    def forward(ctx, a):
+        return run(elementwise.neg, "neg", a)
+
+    @staticmethod
+    def backward(ctx, d):
+        return -d
+
+
+class Exp(_Map):
+    """y = eᵃ, and so is dy/da"""
+
+    name = "exp"
+
+    @staticmethod
+    def forward(ctx, a):
+        out = run(elementwise.exp, "exp", a)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        (y,) = ctx.saved_tensors
+        return d * y
+
+
+class Log(_Map):
+    """y = ln a, dy/da = 1 / a"""
+
+    name = "log"
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return run(elementwise.log, "log", a)
+
+    @staticmethod
+    def backward(ctx, d):
+        (a,) = ctx.saved_tensors
+        return d / a
+
+
+class Sqrt(_Map):
+    """y = √a, dy/da = 1 / 2y"""
+
+    name = "sqrt"
+
+    @staticmethod
+    def forward(ctx, a):
+        out = run(elementwise.sqrt, "sqrt", a)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        (y,) = ctx.saved_tensors
+        return d / (y * 2)
+
+
+class ReLU(_Map):
+    """y = max(a, 0); the slope at 0 is taken as 0"""
+
+    name = "relu"
+
+    @staticmethod
+    def forward(ctx, a):
+        out = run(elementwise.relu, "relu", a)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        (y,) = ctx.saved_tensors
+        return where(y > 0, d, 0)
+
+
+class Sigmoid(_Map):
+    """y = 1 / (1 + e⁻ᵃ), dy/da = y (1 - y)"""
+
+    name = "sigmoid"
+
+    @staticmethod
+    def forward(ctx, a):
+        out = run(elementwise.sigmoid, "sigmoid", a)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        (y,) = ctx.saved_tensors
+        return d * y * (1 - y)
+
+
+class Tanh(_Map):
+    """y = tanh a, dy/da = 1 - y²"""
+
+    name = "tanh"
+
+    @staticmethod
+    def forward(ctx, a):
+        out = run(elementwise.tanh, "tanh", a)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        (y,) = ctx.saved_tensors
+        return d * (1 - y * y)
+
+
+class GELU(_Map):
+    """y = a Φ(a), Φ the normal distribution function (Hendrycks and Gimpel, 2016)"""
+
+    name = "gelu"
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return run(elementwise.gelu, "gelu", a)
+
+    @staticmethod
+    def backward(ctx, d):
+        (a,) = ctx.saved_tensors
+        return d * run(elementwise.gelu_slope, "gelu", a)
+
+
+# --- As they are called ---------------------------------------------------------------------------
+
+
+def to(a: Tensor, dtype) -> Tensor:
+    """This tensor if it has ``dtype`` (float32 or float64) already, else a copy that does.
+
+    >>> import mtlib
+    >>> mtlib.ones(2).to("float32")
+    tensor([1., 1.], dtype=float32)
+    """
+    dtype = float_dtype(dtype, "to")
+    return a if a.dtype == dtype else Cast.apply(a, dtype)
+
+
+def _tensor(a, name: str) -> Tensor:
+    return a if isinstance(a, Tensor) else operands(name, a)[0]
+
+
+def neg(a) -> Tensor:
+    """-a.
+
+    >>> import mtlib
+    >>> -mtlib.tensor([1.0, -2.0])
+    tensor([-1.,  2.])
+    """
+    return Neg.apply(_tensor(a, "neg"))
+
+
+def exp(a) -> Tensor:
+    """eᵃ.
+
+    >>> import mtlib
+    >>> mtlib.tensor([0.0, 1.0]).exp()
+    tensor([1.    , 2.7183])
+    """
+    return Exp.apply(_tensor(a, "exp"))
+
+
+def log(a) -> Tensor:
+    """The natural logarithm: -inf at 0, nan below.
+
+    >>> import mtlib
+    >>> mtlib.tensor([1.0, 0.0]).log()
+    tensor([  0., -inf])
+    """
+    return Log.apply(_tensor(a, "log"))
+
+
+def sqrt(a) -> Tensor:
+    """The square root: nan below 0.
+
+    >>> import mtlib
+    >>> mtlib.tensor([4.0]).sqrt()
+    tensor([2.])
+    """
+    return Sqrt.apply(_tensor(a, "sqrt"))
+
+
+def relu(a) -> Tensor:
+    """max(a, 0).
+
+    >>> import mtlib
+    >>> mtlib.tensor([-1.0, 2.0]).relu()
+    tensor([0., 2.])
+    """
+    return ReLU.apply(_tensor(a, "relu"))
+
+
+def sigmoid(a) -> Tensor:
+    """1 / (1 + e⁻ᵃ).
+
+    >>> import mtlib
+    >>> mtlib.tensor([0.0, 100.0]).sigmoid()
+    tensor([0.5, 1. ])
+    """
+    return Sigmoid.apply(_tensor(a, "sigmoid"))
+
+
+def tanh(a) -> Tensor:
+    """The hyperbolic tangent.
+
+    >>> import mtlib
+    >>> mtlib.tensor([0.0, 1.0]).tanh()
+    tensor([0.    , 0.7616])
+    """
+    return Tanh.apply(_tensor(a, "tanh"))
+
+
+def gelu(a) -> Tensor:
+    """The Gaussian error linear unit, a Φ(a), in its exact form.
+
+    >>> import mtlib
+    >>> mtlib.tensor([0.0, 1.0]).gelu()
+    tensor([0.    , 0.8413])
+    """
+    return GELU.apply(_tensor(a, "gelu"))

@@ -1,0 +1,216 @@
+"""Reduce: fold dimensions of a tensor, forward and backward.
+
+Two ways to differentiate a reduction stand here side by side.  :class:`Reduce` is the general one:
+whatever it folds with, its derivative is worked out from the elements that went in, so it saves
+them.  :class:`Sum` knows that a sum's derivative is 1 whatever went in, so it saves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mtlib.autograd import Function
+from mtlib.kernels import reduce as kernels
+from mtlib.layout import as_dims
+from mtlib.ops.zips import where
+from mtlib.tensor import Tensor
+
+
+def _run(kernel, name: str, a: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """``a`` folded over ``dims``, which stay with size 1."""
+    shape = tuple(1 if d in dims else n for d, n in enumerate(a.shape))
+    out = Tensor.empty(shape, a.dtype, name)
+    if out.size:
+        kernel(out.storage, a.storage, *kernels.split(a.layout, dims), work=a.size)
+    return out
+
+
+class Sum(Function):
+    """y = Σ a: every element counts once, so each gets the gradient as it came."""
+
+    name, kind = "sum", "reduce"
+
+    @staticmethod
+    def forward(ctx, a, dims):
+        ctx.shape = a.shape
+        return _run(kernels.total, "sum", a, dims)
+
+    @staticmethod
+    def backward(ctx, d):
+        return d.expand(ctx.shape), None
+
+
+class Reduce(Function):
+    """y = a folded over ``dims``, whatever the function it is folded with.
+
+    One rule for all of them: the slope is worked out from the elements that went in, so they are
+    saved.  A subclass names the kernel, and in ``gradient(d, a, dims)`` the derivative.
+    """
+
+    kind = "reduce"
+
+    @staticmethod
+    def forward(ctx, a, dims):
+        ctx.save_for_backward(a)
+        ctx.dims = dims
+        return _run(ctx.function.kernel, ctx.function.name, a, dims)
+
+    @staticmethod
+    def backward(ctx, d):
+        (a,) = ctx.saved_tensors
+        return ctx.function.gradient(d, a, ctx.dims), None
+
+
+class ReduceAdd(Reduce):
+    """A sum by the general rule, which saves what it need not: see :class:`Sum`."""
+
+    name, kernel = "reduce", kernels.total
+
+    @staticmethod
+    def gradient(d, a, dims):
+        return d.expand(a.shape)
+
+
+class Prod(Reduce):
+    """y = Π a, dy/da = the product of the others, also where some of them are 0."""
+
+    name, kernel = "prod", kernels.product
+
+    @staticmethod
+    def gradient(d, a, dims):
+        is_zero = a == 0
+        filled = where(is_zero, 1, a)
+        others = filled.prod(dims, keepdim=True) / filled
+        zeros = is_zero.sum(dims, keepdim=True)  # among the others: one less where a itself is 0
+        return d * where(zeros - is_zero == 0, others, 0)
+
+
+class Max(Reduce):
+    """y = the largest; elements that tie for it share the gradient."""
+
+    name, kernel = "max", kernels.largest
+
+    @staticmethod
+    def gradient(d, a, dims):
+        return _shared(d, a, a.max(dims, keepdim=True), dims)
+
+
+class Min(Reduce):
+    """y = the smallest; elements that tie for it share the gradient."""
+
+    name, kernel = "min", kernels.smallest
+
+    @staticmethod
+    def gradient(d, a, dims):
+        return _shared(d, a, a.min(dims, keepdim=True), dims)
+
+
+def _shared(d: Tensor, a: Tensor, y: Tensor, dims) -> Tensor:
+    ties = a == y
+    return d * (ties / ties.sum(dims, keepdim=True))
+
+
+# --- As they are called ---------------------------------------------------------------------------
+
+FOLDS = {"add": ReduceAdd, "mul": Prod, "max": Max, "min": Min}
+
+
+def _reduce(function, a: Tensor, dim, keepdim: bool) -> Tensor:
+    dims = as_dims(dim, a.ndim, function.name)
+    return _drop(function.apply(a, dims), dims, keepdim)
+
+
+def _drop(result: Tensor, dims, keepdim: bool) -> Tensor:
+    """The reduced dimensions stay, with size 1, only if the caller wants to keep them."""
+    if keepdim or not dims:
+        return result
+    return result.view(tuple(n for d, n in enumerate(result.shape) if d not in dims))
+
+
+def reduce(a: Tensor, how: str, dim=None, keepdim: bool = False) -> Tensor:
+    """``a`` folded over ``dim`` with ``how``: "add", "mul", "max" or "min".
+
+    The general reduction: it saves ``a`` for backward whatever it folds with.
+
+    >>> import mtlib
+    >>> mtlib.reduce(mtlib.ones(2, 4, 3), "add", 1, keepdim=True).shape
+    (2, 1, 3)
+    """
+    if how not in FOLDS:
+        raise ValueError(f"reduce: {how!r} is not one of {', '.join(FOLDS)}")
+    return _reduce(FOLDS[how], a, dim, keepdim)
+
+
+def sum(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+    """The sum over ``dim``: one dimension, a tuple of them, or all (None).
+
+    >>> import mtlib
+    >>> mtlib.arange(6).view(2, 3).sum(0)
+    tensor([3., 5., 7.])
+    """
+    return _reduce(Sum, a, dim, keepdim)
+
+
+def mean(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+    """The mean over ``dim``; nan where there is nothing to average.
+
+    >>> import mtlib
+    >>> mtlib.arange(6).view(2, 3).mean(1, keepdim=True)
+    tensor([[1.],
+            [4.]])
+    """
+    count = _count(a, dim, "mean")
+    return sum(a, dim, keepdim) / count
+
+
+def _count(a: Tensor, dim, name: str) -> int:
+    return math.prod(a.shape[d] for d in as_dims(dim, a.ndim, name))
+
+
+def max(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+    """The largest over ``dim``; nan if any is.  Only the values, as NumPy's and PyTorch's amax.
+
+    >>> import mtlib
+    >>> mtlib.arange(6).view(2, 3).max(1)
+    tensor([2., 5.])
+    """
+    _not_empty(a, dim, "max")
+    return _reduce(Max, a, dim, keepdim)
+
+
+def min(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+    """The smallest over ``dim``; nan if any is.
+
+    >>> import mtlib
+    >>> mtlib.arange(6).view(2, 3).min(1)
+    tensor([0., 3.])
+    """
+    _not_empty(a, dim, "min")
+    return _reduce(Min, a, dim, keepdim)
+
+
+def _not_empty(a: Tensor, dim, name: str) -> None:
+    if _count(a, dim, name) == 0:
+        raise ValueError(f"{name}: shape {a.shape} has nothing to reduce over dim {dim}")
+
+
+def prod(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+    """The product over ``dim``; 1 where there is nothing to multiply.
+
+    >>> import mtlib
+    >>> mtlib.tensor([[1.0, 2.0], [3.0, 4.0]]).prod(0)
+    tensor([3., 8.])
+    """
+    return _reduce(Prod, a, dim, keepdim)
+
+
+def var(a: Tensor, dim=None, correction: int = 1, keepdim: bool = False) -> Tensor:
+    """The variance over ``dim``: squared distance from the mean, over the count - ``correction``.
+
+    >>> import mtlib
+    >>> mtlib.tensor([1.0, 2.0, 3.0]).var(), mtlib.tensor([1.0, 2.0, 3.0]).var(correction=0)
+    (tensor(1.), tensor(0.6667))
+    """
+    off = a - mean(a, dim, keepdim=True)
+    free = _count(a, dim, "var") - correction
+    return sum(off * off, dim, keepdim) / (free if free > 0 else 0)

@@ -1,0 +1,174 @@
+"""Tensor: a strided view of a flat storage, with a gradient.
+
+What can be done to a tensor lives in :mod:`mtlib.ops` and the rooms after it and is attached in
+:mod:`mtlib.methods`; here is only what a tensor is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtlib.autograd import Differentiable
+from mtlib.layout import Layout, Shape, contiguous
+from mtlib.memory import allocate
+
+
+def float_dtype(dtype, name: str) -> np.dtype:
+    """The dtype to hold data of ``dtype``: float32 and float64 stay, integers become float64.
+
+    >>> float_dtype("float32", "tensor"), float_dtype(int, "tensor")
+    (dtype('float32'), dtype('float64'))
+    """
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{name}: {dtype!r} is not a dtype; use float32 or float64") from None
+    if dtype in (np.float32, np.float64):
+        return dtype.newbyteorder("=")
+    if dtype.kind in "iub":
+        return np.dtype(np.float64)
+    raise TypeError(f"{name}: dtype {dtype} is not supported; use float32 or float64")
+
+
+class Tensor(Differentiable):
+    """A strided view of a flat storage.
+
+    Made by :func:`mtlib.tensor`, :func:`mtlib.from_numpy` and the other makers, not by calling the
+    class.
+
+    >>> import mtlib
+    >>> t = mtlib.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> t.shape, t.strides, t.T.strides, str(t.dtype)
+    ((2, 2), (2, 1), (1, 2), 'float64')
+    """
+
+    __slots__ = ("__weakref__", "layout", "storage")
+    __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
+
+    def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
+        super().__init__(requires_grad)
+        self.storage = storage
+        self.layout = layout
+
+    @classmethod
+    def empty(cls, shape: Shape, dtype, name: str, *, zero: bool = False) -> Tensor:
+        """A new contiguous tensor for the result of ``name``, its elements undefined."""
+        return cls(allocate(shape, dtype, name, zero=zero), contiguous(shape))
+
+    @property
+    def shape(self) -> Shape:
+        """Size of each dimension."""
+        return self.layout.shape
+
+    @property
+    def strides(self) -> Shape:
+        """How far apart neighbours lie in each dimension, in elements."""
+        return self.layout.strides
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64, as a NumPy dtype."""
+        return self.storage.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.layout.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.layout.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the elements would take if each had its own place."""
+        return self.size * self.dtype.itemsize
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements follow each other in the storage in row-major order."""
+        return self.layout.is_contiguous()
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy array that shares this tensor's memory.
+
+        Writing to it changes the tensor behind autograd's back: do not change one that an
+        operation has saved for backward.
+        """
+        shape, strides, offset = self.layout
+        itemsize = self.storage.itemsize
+        if self.layout.size == 0:
+            return np.ndarray(shape, self.dtype)
+        byte_strides = tuple(s * itemsize for s in strides)
+        return np.ndarray(shape, self.dtype, self.storage, offset * itemsize, byte_strides)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> float:
+        """The value of a tensor of one element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} elements")
+        return self.numpy().item()
+
+    def tolist(self):
+        """The values as (nested lists of) Python numbers."""
+        return self.numpy().tolist()
+
+    def detach(self) -> Tensor:
+        """The same memory without history: a leaf that requires no gradient."""
+        return Tensor(self.storage, self.layout)
+
+    def owned(self, copy: bool = False) -> Tensor:
+        """Without history and contiguous, in a storage of its own size; copies only if it must."""
+        if not copy and self.is_contiguous() and self.storage.size == self.size:
+            return self.detach()
+        result = Tensor.empty(self.shape, self.dtype, "copy")
+        result.numpy()[...] = self.numpy()
+        return result
+
+    def _seed(self, gradient) -> Tensor:
+        if gradient is None:
+            if self.size != 1:
+                raise ValueError(
+                    f"backward: a tensor of shape {self.shape} needs a gradient of that shape; "
+                    "only one of a single element may leave it out"
+                )
+            seed = Tensor.empty(self.shape, self.dtype, "seed")
+            seed.storage[...] = 1
+            return seed
+        if not isinstance(gradient, Tensor):
+            kind = type(gradient).__name__
+            raise TypeError(f"backward: the gradient must be a tensor, got {kind}")
+        if gradient.shape != self.shape:
+            raise ValueError(
+                f"backward: gradient of shape {gradient.shape} for a tensor of shape {self.shape}"
+            )
+        return gradient.owned(copy=True)
+
+    def __repr__(self) -> str:
+        text = np.array2string(
+            self.numpy(), precision=4, suppress_small=True, separator=", ", prefix="tensor("
+        )
+        if self.size == 0:
+            text += f", shape={self.shape}"
+        if self.dtype != np.float64:
+            text += f", dtype={self.dtype}"
+        if self.grad_fn is not None:
+            text += f", grad_fn={self.grad_fn}"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return f"tensor({text})"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len: a scalar tensor has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"bool: a tensor of shape {self.shape} is neither true nor false")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
