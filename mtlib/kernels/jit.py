@@ -41,23 +41,38 @@ class Kernel:
 
     def __init__(self, make: Callable) -> None:
         self.__doc__ = make.__doc__
-        self.serial = _compile(make(range))
-        self.threaded = _compile(make(numba.prange), parallel=True)
+        self.serial = compiled(make(range))
+        self.threaded = compiled(make(numba.prange), parallel=True)
 
-    def __call__(self, *arrays, work: int) -> None:
-        """Run over ``arrays``; ``work`` is the number of scalar operations that this takes."""
-        if work < SMALL or _forked:
-            self.serial(*arrays)
-        else:
-            # Not every threading layer bears two callers at once (workqueue aborts the process).
-            # They would share the same cores anyway, so they take turns.
-            with _one_at_a_time:
-                self.threaded(*arrays)
+    def __call__(self, *arguments, work: int) -> None:
+        """Run; ``work`` is the number of scalar operations that this takes."""
+        self.run(threads_for(work), *arguments)
+
+    def run(self, threads: int, *arguments) -> None:
+        """Run on one thread if ``threads`` is 1, else on all."""
+        if threads == 1:
+            self.serial(*arguments)
+            return
+        # Not every threading layer bears two callers at once (workqueue aborts the process).  They
+        # would share the same cores anyway, so they take turns.
+        with _one_at_a_time:
+            self.threaded(*arguments)
 
 
-def _compile(function: Callable, parallel: bool = False) -> Callable:
-    """Division by zero follows IEEE (``error_model``); other Python threads may run (``nogil``)."""
+def threads_for(work: int) -> int:
+    """How many threads to use for ``work`` scalar operations: one, or as many as Numba may."""
+    return 1 if work < SMALL or _forked else numba.get_num_threads()
+
+
+def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = False) -> Callable:
+    """``function`` as machine code.
+
+    Division by zero follows IEEE (``error_model``); other Python threads may run (``nogil``).
+    ``fuse_add`` lets x · y + z be one instruction, which rounds once instead of twice.
+    """
     options = {"parallel": parallel, "nogil": True, "error_model": "numpy"}
+    if fuse_add:
+        options["fastmath"] = {"contract"}
     try:
         kernel = numba.njit(function, cache=True, **options)
     except RuntimeError:  # nowhere to write a cache: compile anew in each process
