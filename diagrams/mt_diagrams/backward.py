@@ -1,0 +1,135 @@
+"""Matrix multiplication going backward: what each gradient collects, and from where."""
+
+from __future__ import annotations
+
+from chalk.types import Diagram
+
+from .drawing import aqua, papaya
+from .elide import Axis, axis
+from .figure import Figure
+from .grids import grid
+from .layout import captioned, rows, ruled, sign, step
+from .matmul import LIMIT, ORIGIN
+from .shapes import check_cell, matmul_shape
+from .strokes import hoop, polylines, sides
+from .theme import CELL, FAINT, INK, PAPAYA_INK, QUIET
+
+BOTH = (papaya, aqua)
+FREE, GONE = (QUIET, False), (PAPAYA_INK, True)  # how a dimension is ruled: kept, or reduced
+
+
+def image_matmul_backward(
+    a=ORIGIN[0], b=ORIGIN[1], *, at: tuple[int, int, int] = (0, 0, 0)
+) -> Figure:
+    """The backward pass of ``M @ N``: the gradient d, zipped with the other operand.
+
+    One row for each operand, everything in the place it had going forward: M left, N in the
+    middle, the result right.  So the arrows run the other way.
+
+    Args:
+        a, b: arrays, tensors or shapes of the two operands, M and N.
+        at: ``(i, k, j)``: the entries followed are dM[i, k] and dN[k, j].
+
+    Raises:
+        ValueError: if they do not multiply.
+        IndexError: if there is no such entry.
+
+    >>> image_matmul_backward()
+    <Figure: backward of (2, 4) @ (4, 3)>
+    """
+    who = "image_matmul_backward"
+    m, k, n = matmul_shape(who, a, b)
+    check_cell(who, at, (m, k, n))
+    axes = [axis(size, LIMIT, (index,)) for size, index in zip((m, k, n), at, strict=True)]
+    upper, lower = rows([_parts_for_m(axes, at), _parts_for_n(axes, at)], 0.6)
+    i, p, j = at
+    top = -max(len(axes[0]), len(axes[1])) / 2 - 0.8
+    _, middle = axes[2].shown[len(axes[2].shown) // 2]  # a row starts clear of its ruler
+    upper = upper + _threads(upper, ("d", i, middle), ("other", p, middle), ("out", i, p), top)
+    lower = lower + _threads(lower, ("d", 0, j), ("other", 0, p), ("out", p, j), top)
+    return Figure(
+        _over(upper, lower),
+        f"backward of {(m, k)} @ {(k, n)}",
+        f"Two rows, one for each operand of M @ N; d is the gradient of the result, of shape "
+        f"{(m, n)}. Above, dM = d Nᵀ of shape {(m, k)}: entry {(i, p)} collects row {i} of d "
+        f"zipped with row {p} of N, summed over n = {n}. Below, dN = Mᵀ d of shape {(k, n)}: entry "
+        f"{(p, j)} collects column {p} of M zipped with column {j} of d, summed over m = {m}. "
+        f"Arrows run from d and the other operand to the gradient.",
+    )
+
+
+def _over(upper: Diagram, lower: Diagram) -> Diagram:
+    """Two rows, one above the other, a rule between them."""
+    (left, _, right, bottom), (_, top, _, _) = sides(upper), sides(lower)
+    y = bottom + 0.7
+    rule = polylines([[(left, y), (right, y)]]).line_color(FAINT)
+    return upper + rule + lower.translate(0, y + 0.7 - top)
+
+
+def _parts_for_m(axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
+    (ms, ks, ns), (i, p, _) = axes, at
+    m, k, n = (f"{name} = {x.size}" for name, x in zip("mkn", axes, strict=True))
+    out = grid(ms, ks, "out", lambda r, c: BOTH if (r, c) == (i, p) else CELL)
+    other = grid(ks, ns, "other", lambda r, _: aqua if r == p else CELL)
+    grad = grid(ms, ns, "d", lambda r, _: papaya if r == i else CELL)
+    drop = max(len(ms), len(ks)) / 2 + 1.95
+    return [
+        captioned(
+            ruled(out, ms, ks, (m, *FREE), (k, *FREE)),
+            [f"dM {(ms.size, ks.size)}", "= d Nᵀ"],
+            drop,
+        ),
+        step("sum over n", back=True),
+        captioned(
+            ruled(other, ks, ns, (k, *FREE), (n, *GONE)),
+            [f"N {(ks.size, ns.size)}", f"row {p}, column {p} of Nᵀ"],
+            drop,
+        ),
+        sign("×"),
+        captioned(
+            ruled(grad, ms, ns, (m, *FREE), (n, *GONE)),
+            [f"d {(ms.size, ns.size)}", f"row {i}"],
+            drop,
+        ),
+    ]
+
+
+def _parts_for_n(axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
+    (ms, ks, ns), (_, p, j) = axes, at
+    m, k, n = (f"{name} = {x.size}" for name, x in zip("mkn", axes, strict=True))
+    other = grid(ms, ks, "other", lambda _, c: aqua if c == p else CELL)
+    out = grid(ks, ns, "out", lambda r, c: BOTH if (r, c) == (p, j) else CELL)
+    grad = grid(ms, ns, "d", lambda _, c: papaya if c == j else CELL)
+    drop = max(len(ms), len(ks)) / 2 + 1.95
+    return [
+        captioned(
+            ruled(other, ms, ks, (m, *GONE), (k, *FREE)),
+            [f"M {(ms.size, ks.size)}", f"column {p}, row {p} of Mᵀ"],
+            drop,
+        ),
+        step("sum over m"),
+        captioned(
+            ruled(out, ks, ns, (k, *FREE), (n, *FREE)),
+            [f"dN {(ks.size, ns.size)}", "= Mᵀ d"],
+            drop,
+        ),
+        step("sum over m", back=True),
+        captioned(
+            ruled(grad, ms, ns, (m, *GONE), (n, *FREE)),
+            [f"d {(ms.size, ns.size)}", f"column {j}"],
+            drop,
+        ),
+    ]
+
+
+def _threads(drawing: Diagram, grad: tuple, other: tuple, out: tuple, top: float) -> Diagram:
+    """Curves from an entry of d and from one of the other operand to what they are added into."""
+
+    def at(name: tuple, aside: float = 0.0):
+        x, y = drawing.get_subdiagram(name).get_location()
+        return (x + aside, y - 0.1)
+
+    start = at(other)
+    side = 0.17 if start[0] > at(out)[0] else -0.17  # come down on the side it came from
+    near = hoop(start, at(out, side), top, INK, tip=True)
+    return hoop(at(grad), at(out, abs(side) - side), top - 0.4, PAPAYA_INK, tip=True) + near

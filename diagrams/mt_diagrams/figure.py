@@ -1,0 +1,111 @@
+"""Figure: a drawing with a title and a description, on a card of its own, as one SVG."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from chalk.types import Diagram
+
+from .lettering import FAMILIES
+from .marks import Mark, clean, elements_of, extent_of, number
+from .render import NORMAL, marks_of
+from .theme import EDGE, PAPER, SCALE
+
+MARGIN = 18  # pixels between the drawing and the edge of its card
+WIDEST = 960  # pixels that a figure shows at, to fit a notebook on a laptop; it can be enlarged
+
+
+def card(marks: list[Mark], title: str, desc: str, margin: float = MARGIN) -> str:
+    """An SVG of ``marks`` on a paper-coloured card, readable on a white and on a dark page."""
+    left, top, right, bottom = extent_of(marks)
+    width, height = number(right - left + 2 * margin), number(bottom - top + 2 * margin)
+    shrink = min(1.0, WIDEST / float(width))
+    shown = " ".join(
+        f'{side}="{number(shrink * float(length))}"'
+        for side, length in (("width", width), ("height", height))
+    )
+    placed = [mark.moved(1, margin - left, margin - top) for mark in marks]
+    outline = (
+        f'<rect x=".5" y=".5" width="{number(float(width) - 1)}" '
+        f'height="{number(float(height) - 1)}" rx="9" fill="{PAPER.hex}" stroke="{EDGE.hex}"/>'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {shown} '
+        f'viewBox="0 0 {width} {height}" font-family="{FAMILIES["sans"]}" text-anchor="middle" '
+        f'stroke-linejoin="round">\n<title>{clean(title)}</title>\n<desc>{clean(desc)}</desc>\n'
+        f"{outline}\n{elements_of(placed)}\n</svg>\n"
+    )
+
+
+class Figure:
+    """A finished figure.
+
+    Args:
+        diagram: what is drawn: a chalk diagram.
+        title: one line, which is also its ``repr``.
+        desc: what it shows, in words, for a reader who cannot see it.
+
+    In a notebook it shows as SVG.  The SVG is the same, to the byte, every time.
+
+    >>> from mt_diagrams import matrix
+    >>> figure = Figure(matrix(2, 3), "(2, 3)", "A matrix of 2 rows and 3 columns.")
+    >>> figure
+    <Figure: (2, 3)>
+    >>> figure.svg.startswith("<svg")
+    True
+    """
+
+    def __init__(self, diagram: Diagram, title: str, desc: str):
+        self.diagram = diagram
+        self.title = title
+        self.desc = desc
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure as one SVG document."""
+        marks = [mark.moved(SCALE, 0, 0) for mark in marks_of(self.diagram, NORMAL)]
+        return card(marks, self.title, self.desc)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<Figure: {self.title}>"
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the SVG to ``path``: all of it, or nothing.
+
+        Raises:
+            FileNotFoundError: if the directory does not exist.
+            OSError: if it cannot be written there.  What was at ``path`` before is then unharmed.
+        """
+        write_whole(path, self.svg)
+
+
+def write_whole(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` to a file beside ``path``, then move it into place in one step."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no directory {path.parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a directory, not a file to write")
+    try:
+        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise type(error)(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(scratch, 0o666 & ~umask)  # mkstemp keeps its files to their owner
+        os.replace(scratch, path)
+    except OSError as error:
+        os.unlink(scratch)
+        raise type(error)(f"{path}: cannot be written: {error.strerror}") from None
+    except BaseException:
+        os.unlink(scratch)
+        raise

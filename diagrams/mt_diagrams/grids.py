@@ -1,0 +1,57 @@
+"""``matrix``: a grid of named cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalk import concat, strut
+from chalk.types import Diagram
+
+from .cells import Paint, left_out, paint, plain
+from .elide import LIMIT, Axis, axis
+from .lettering import label
+from .shapes import check_sizes
+from .strokes import box, boxed
+from .theme import QUIET, TEXT
+
+
+def matrix(
+    rows: int, cols: int, name: str = "", colormap: Callable[[int, int], Paint] = plain
+) -> Diagram:
+    """A matrix, centred on its origin.
+
+    Args:
+        rows, cols: its shape.  Past 12 the middle of a dimension is elided, and the true shape
+            is written underneath.
+        name: its cells are named ``(name, i, j)``, for ``connect``.
+        colormap: a function from an index ``(i, j)`` to a colour.
+
+    Raises:
+        ValueError: if a dimension is below 1.
+
+    >>> matrix(2, 4)
+    <Diagram: 4 × 2>
+    >>> matrix(4096, 4096).get_envelope().width
+    7.0
+    """
+    check_sizes("matrix", (rows, cols))
+    down, across = axis(rows, LIMIT), axis(cols, LIMIT)
+    drawing = grid(down, across, name, colormap)
+    if down.elided or across.elided:
+        text = label(f"({rows}, {cols})", TEXT, QUIET)
+        drawing = drawing / strut(0, 0.25) / text
+    return drawing
+
+
+def grid(
+    down: Axis, across: Axis, name: str = "", colormap: Callable[[int, int], Paint] = plain
+) -> Diagram:
+    """A matrix over two laid-out dimensions, centred on its origin."""
+    left, top = -len(across) / 2, -len(down) / 2
+    places = [(left + x, top + y, i, j) for y, i in down.shown for x, j in across.shown]
+    cells = paint((box(x, y, 1, 1), colormap(i, j)) for x, y, i, j in places)
+    names = [strut(1, 1).named((name, i, j)).translate(x + 0.5, y + 0.5) for x, y, i, j in places]
+    gaps = [((left + x + 0.5, top + down.middle), (1, 0)) for x in across.gaps]
+    gaps += [((left + across.middle, top + y + 0.5), (0, 1)) for y in down.gaps]
+    ground = left_out(box(left, top, len(across), len(down)), gaps)
+    return boxed(concat([ground, cells, *names]), left, top, -left, -top)

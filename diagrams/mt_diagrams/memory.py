@@ -1,0 +1,270 @@
+"""Memory over time, drawn from what ran.
+
+A trace is anything with ``events``, ``buffers``, ``live_bytes`` and ``peak_bytes``, as the ledger
+of mtlib has them; nothing of mtlib is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalk import concat
+from chalk.types import Diagram
+from colour import Color
+
+from .drawing import aqua, papaya
+from .figure import Figure
+from .hatch import Rect, hatched, swatch
+from .lettering import label, width_of
+from .shapes import bytes_in_words, short_bytes
+from .strokes import Point, box, polygons, polylines
+from .theme import INK, LILAC, PAPAYA_INK, QUIET, SMALL, STONE, TEXT, THREAD, TINY
+from .traffic import check_traces, traffic_bar
+
+__all__ = ["memory_timeline", "traffic_bar"]
+
+WIDTH, HEIGHT = 32.0, 7.5  # of a plot, in cells
+SLIVER = 0.03  # an array lower than this is not drawn by itself; the outline still counts it
+
+# What an array is to the computation: its words, its colour and its texture.
+ROLES = {
+    "result": ("result", aqua, ""),
+    "saved": ("saved for backward", papaya, "/"),
+    "gradient": ("made going backward", LILAC, "\\"),
+    "workspace": ("workspace", STONE, "-"),
+}
+
+
+def memory_timeline(*traces, names: Sequence[str] | None = None) -> Figure:
+    """What each trace held in memory from beginning to end, on one scale of bytes.
+
+    Every array is a block over the ticks it was alive, stacked on those made before it, coloured
+    and hatched by its role.
+
+    Args:
+        traces: traces of what ran, one plot each, from top to bottom.
+        names: what to call them; by default their numbers.
+
+    Raises:
+        ValueError: if there is no trace, or not one name for each.
+    """
+    names = check_traces("memory_timeline", traces, names)
+    most = max(max(trace.peak_bytes for trace in traces), 1)
+    plots, y = [], 0.0
+    for trace, name in zip(traces, names, strict=True):
+        plots.append(_Plot(trace, most).draw(name).translate(0, y))
+        y += HEIGHT + 5.0
+    used = {role_of(buffer) for trace in traces for buffer in trace.buffers}
+    legend = _legend([role for role in ROLES if role in used]).translate(0, y - 1.9)
+    return Figure(
+        concat([*plots, legend]),
+        "memory of " + ", ".join(names),
+        " ".join(_in_words(trace, name) for trace, name in zip(traces, names, strict=True))
+        + " Each array is a block over the time it was alive, stacked on the others.",
+    )
+
+
+def role_of(buffer) -> str:
+    """One of :data:`ROLES`."""
+    if buffer.role == "workspace":
+        return "workspace"
+    if buffer.saved:
+        return "saved"
+    return "gradient" if buffer.phase == "backward" else "result"
+
+
+def _in_words(trace, name: str) -> str:
+    count = len(trace.buffers)
+    return (
+        f"{name}: {count} arrays, a peak of {bytes_in_words(trace.peak_bytes)}, "
+        f"{saved_in_words(trace)}."
+    )
+
+
+def saved_in_words(trace) -> str:
+    """What is saved for backward; what of it the trace did not see made is not drawn."""
+    drawn = sum(buffer.nbytes for buffer in trace.buffers if buffer.saved)
+    text = f"{bytes_in_words(trace.saved_bytes)} saved for backward"
+    before = trace.saved_bytes - drawn
+    if before <= 0:
+        return text
+    return f"{text}, {short_bytes(before) if drawn else 'all'} of it made before"
+
+
+class _Plot:
+    """One trace: the lower left corner of its axes at (0, HEIGHT)."""
+
+    def __init__(self, trace, most: int):
+        self.trace = trace
+        self.most = most  # bytes: the top of the scale
+        self.per_byte = HEIGHT / most
+        self.ticks = len(trace.live_bytes)
+
+    def x(self, tick: float) -> float:
+        return tick * WIDTH / self.ticks
+
+    def y(self, count: float) -> float:
+        return HEIGHT - count * self.per_byte
+
+    def draw(self, name: str) -> Diagram:
+        return concat([self._axes(), self._blocks(), self._outline(), self._title(name)]) + concat(
+            [self._peak(), self._events(), self._phases()]
+        )
+
+    def _title(self, name: str) -> Diagram:
+        saved = saved_in_words(self.trace)
+        width = width_of(name, TEXT, bold=True)
+        title = label(name, TEXT, INK, bold=True).translate(width / 2, -1.45)
+        half = width_of(saved, SMALL) / 2
+        return title + label(saved, SMALL, QUIET).translate(WIDTH - half, -1.45)
+
+    def _axes(self) -> Diagram:
+        scale = polylines([[(0, 0), (0, HEIGHT)], [(0, HEIGHT), (WIDTH, HEIGHT)]])
+        marks = [_beside("0", HEIGHT, QUIET)]
+        if self.trace.peak_bytes < 0.9 * self.most:  # else the peak is marked there
+            marks.append(_beside(short_bytes(self.most), 0, QUIET))
+        if (turn := self._turn()) is not None:  # behind the blocks, so as not to cross their names
+            line = polylines([[(turn, -0.2), (turn, HEIGHT)]])
+            marks.append(line.line_color(THREAD).dashing([3, 3], 0))
+        return concat([scale.line_color(THREAD), *marks])
+
+    def _blocks(self) -> Diagram:
+        """The arrays, each a stepped block: it sinks when one beneath it is freed."""
+        outlines: dict[str, list[list[Point]]] = {role: [] for role in ROLES}
+        rects: dict[str, list[Rect]] = {role: [] for role in ROLES}
+        labels = []
+        for buffer, floors in self._stacked():
+            if buffer.nbytes * self.per_byte < SLIVER:
+                continue
+            role = role_of(buffer)
+            runs = self._runs(floors, buffer.nbytes)
+            outlines[role].append(_around(runs))
+            rects[role] += runs
+            labels += self._named(buffer, role, max(runs, key=lambda r: r[2] - r[0]))
+        drawn = [role for role in ROLES if outlines[role]]
+        areas = [polygons(outlines[role]).fill_color(ROLES[role][1]) for role in drawn]
+        edges = [polylines([[*o, o[0]] for o in outlines[role]]) for role in drawn]
+        lines = [hatched(rects[role], ROLES[role][2]) for role in drawn]
+        return concat([*areas, *lines, *edges, *labels])
+
+    def _stacked(self):
+        """Each buffer with the bytes beneath it, tick by tick while it is alive."""
+        heights = [0] * self.ticks
+        for buffer in self.trace.buffers:
+            died = self.ticks if buffer.died is None else buffer.died
+            span = range(buffer.born, died)
+            floors = [(tick, heights[tick]) for tick in span]
+            for tick in span:
+                heights[tick] += buffer.nbytes
+            if floors and buffer.nbytes:
+                yield buffer, floors
+
+    def _runs(self, floors: list[tuple[int, int]], nbytes: int) -> list[Rect]:
+        """A block as rectangles, one for each time it sinks."""
+        runs: list[Rect] = []
+        start = 0
+        for n in range(1, len(floors) + 1):
+            if n == len(floors) or floors[n][1] != floors[start][1]:
+                floor = floors[start][1]
+                left, right = self.x(floors[start][0]), self.x(floors[n - 1][0] + 1)
+                runs.append((left, self.y(floor + nbytes), right, self.y(floor)))
+                start = n
+        return runs
+
+    def _named(self, buffer, role: str, rect: Rect) -> list[Diagram]:
+        """The name of an array on its block, if there is room for it."""
+        left, top, right, bottom = rect
+        for text in (f"{buffer.name} {buffer.shape}", buffer.name, str(buffer.shape)):
+            width = width_of(text, TINY)
+            if width + 0.5 <= right - left and bottom - top >= 0.62:
+                x, y = (left + right) / 2, (top + bottom) / 2
+                ground = polygons([box(x - width / 2 - 0.12, y - 0.24, width + 0.24, 0.48)])
+                ground = ground.fill_color(ROLES[role][1]).line_width(0)
+                return [ground, label(text, TINY).translate(x, y)]
+        return []
+
+    def _outline(self) -> Diagram:
+        points: list[Point] = [(0, HEIGHT)]
+        for tick, count in enumerate(self.trace.live_bytes):
+            points += [(self.x(tick), self.y(count)), (self.x(tick + 1), self.y(count))]
+        return polylines([points]).line_width(0.15)
+
+    def _peak(self) -> Diagram:
+        peak = self.trace.peak_bytes
+        tick = self.trace.live_bytes.index(peak)
+        y = self.y(peak)
+        text = f"peak {bytes_in_words(peak)}"
+        half = width_of(text, SMALL, bold=True) / 2
+        x = min(max(self.x(tick + 0.5), half), WIDTH - half)
+        line = polylines([[(0, y), (WIDTH, y)]]).line_color(PAPAYA_INK).dashing([4, 3], 0)
+        note = label(text, SMALL, PAPAYA_INK, bold=True).translate(x, y - 0.42)
+        if y > HEIGHT - 0.6:  # too near the zero
+            return line + note
+        return concat([line, note, _beside(short_bytes(peak), y, PAPAYA_INK)])
+
+    def _events(self) -> Diagram:
+        """The operations along the axis, named while there is room: what allocates most first."""
+        marks, texts = [], []
+        taken: list[list[tuple[float, float]]] = [[], []]
+        events = sorted(self.trace.events, key=lambda e: (-e.bytes_allocated, e.start))
+        for event in events:
+            left = self.x(event.start + 1)
+            right = self.x(event.stop + 1) if event.stop > event.start else left + 0.12
+            marks.append(box(left, HEIGHT + 0.14, max(right - left, 0.12) - 0.04, 0.16))
+            if event.stop == event.start:
+                continue  # a view: it makes nothing
+            half = width_of(event.name, TINY) / 2
+            x = min(max((left + right) / 2, half), WIDTH - half)
+            for level, row in enumerate(taken):
+                if all(x + half + 0.25 < a or b + 0.25 < x - half for a, b in row):
+                    row.append((x - half, x + half))
+                    y = HEIGHT + 0.66 + 0.5 * level
+                    texts.append(label(event.name, TINY, QUIET).translate(x, y))
+                    break
+        return polygons(marks).fill_color(QUIET).line_width(0) + concat(texts)
+
+    def _turn(self) -> float | None:
+        """Where going forward ends and going backward begins; None if it never does."""
+        starts = [e.start + 1 for e in self.trace.events if e.phase == "backward"]
+        starts += [b.born for b in self.trace.buffers if b.phase == "backward"]
+        return self.x(min(starts)) if starts else None
+
+    def _phases(self) -> Diagram:
+        turn, y = self._turn(), HEIGHT + 1.75
+        if turn is None:
+            return _phase("forward", 0, WIDTH, y)
+        return _phase("forward", 0, turn, y) + _phase("backward", turn, WIDTH, y)
+
+
+def _beside(text: str, y: float, color: Color) -> Diagram:
+    """A number at the scale of bytes."""
+    return label(text, TINY, color).translate(-0.25 - width_of(text, TINY) / 2, y)
+
+
+def _phase(name: str, left: float, right: float, y: float) -> Diagram:
+    half = width_of(name, SMALL) / 2 + 0.2
+    middle = (left + right) / 2
+    lines = [[(left + 0.1, y), (middle - half, y)], [(middle + half, y), (right - 0.1, y)]]
+    ends = [[(x, y - 0.15), (x, y + 0.15)] for x in (left + 0.1, right - 0.1)]
+    note = label(name, SMALL, QUIET).translate(middle, y)
+    if right - left < 2 * half + 0.4:
+        return note
+    return polylines([*lines, *ends]).line_color(THREAD) + note
+
+
+def _around(runs: list[Rect]) -> list[Point]:
+    """The outline of a block that is made of runs side by side."""
+    over = [point for left, top, right, _ in runs for point in ((left, top), (right, top))]
+    under = [(x, y) for left, _, right, low in runs for x, y in ((left, low), (right, low))]
+    return over + under[::-1]
+
+
+def _legend(roles: list[str]) -> Diagram:
+    parts, x = [], 0.0
+    for role in roles:
+        words, color, texture = ROLES[role]
+        width = width_of(words, SMALL)
+        parts.append(swatch(color, texture).translate(x + 0.55, 0))
+        parts.append(label(words, SMALL).translate(x + 1.4 + width / 2, 0))
+        x += 2.4 + width
+    return concat(parts)

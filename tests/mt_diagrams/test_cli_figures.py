@@ -1,0 +1,136 @@
+"""The command line: what it writes, and how it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from mt_diagrams import __main__ as cli
+from mt_diagrams import image_matmul_full
+from mt_diagrams.registry import FIGURES
+
+
+def run(capsys, *argv):
+    """Exit code, stdout and stderr."""
+    try:
+        code = cli.main(list(argv))
+    except SystemExit as leaving:
+        code = leaving.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_list_names_every_figure(capsys):
+    code, out, err = run(capsys, "list")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == list(FIGURES)
+    for line, entry in zip(lines, FIGURES.values(), strict=True):
+        assert entry.summary in line
+        assert f"[{entry.arguments}]" in line
+
+
+def test_render_writes_what_the_function_draws(capsys, tmp_path):
+    path = tmp_path / "f.svg"
+    argv = ["render", "matmul-full", "--shape", "3x2", "--shape", "2x5", "-o", str(path)]
+    assert run(capsys, *argv) == (0, "", "")
+    assert path.read_text(encoding="utf-8") == image_matmul_full((3, 2), (2, 5)).svg
+
+
+def test_render_draws_the_example_without_shapes(capsys, tmp_path):
+    path = tmp_path / "f.svg"
+    assert run(capsys, "render", "matmul-full", "-o", str(path)) == (0, "", "")
+    assert path.read_text(encoding="utf-8") == image_matmul_full().svg
+
+
+def test_memory_figures_run_live(capsys, tmp_path):
+    path = tmp_path / "f.svg"
+    argv = ["render", "memory-timeline", "--shape", "2x4", "--shape", "4x3", "-o", str(path)]
+    assert run(capsys, *argv) == (0, "", "")
+    text = path.read_text(encoding="utf-8")
+    assert "mul (2, 4, 3)" in text
+    assert "naive" in text
+    assert "fused" in text
+
+
+BAD = [
+    (["render", "matmul-ful", "-o", "{out}"], "no figure is named 'matmul-ful'; did you mean"),
+    (["render", "xyzzy", "-o", "{out}"], "no figure is named 'xyzzy'; `list` names them all"),
+    (["render", "matrix", "--shape", "2x", "-o", "{out}"], "--shape 2x: not a shape, such as 2x4"),
+    (["render", "matrix", "--shape", "x2", "-o", "{out}"], "--shape x2: not a shape"),
+    (["render", "matrix", "--shape", "-2x3", "-o", "{out}"], "--shape"),
+    (["render", "matrix", "--shape", "2.5x3", "-o", "{out}"], "--shape 2.5x3: not a shape"),
+    (
+        ["render", "matrix", "--shape", "0x3", "-o", "{out}"],
+        "--shape 0x3: dimension 0 is 0, must be at least 1",
+    ),
+    (["render", "matrix", "--shape", "2x3x4", "-o", "{out}"], "matrix: (2, 3, 4) has 3 dimensions"),
+    (
+        ["render", "matmul-simple", "--shape", "2x4", "--shape", "3x5", "-o", "{out}"],
+        "image_matmul_simple: (2, 4) @ (3, 5): inner dimensions 4 and 3 differ",
+    ),
+    (
+        ["render", "memory-timeline", "--shape", "2x4", "--shape", "3x5", "-o", "{out}"],
+        "memory-timeline: (2, 4) @ (3, 5): inner dimensions 4 and 3 differ",
+    ),
+    (
+        ["render", "matmul-simple", "--shape", "2x4", "-o", "{out}"],
+        "matmul-simple: takes 2 --shape (--shape MxK --shape KxN), got 1",
+    ),
+    (["render", "matrix", "-o", "{dir}/nowhere/f.svg"], "nowhere/f.svg: there is no directory"),
+    (["render", "matrix", "-o", "{dir}"], "is a directory, not a file"),
+    (["render", "--all", "-o", "{dir}/nowhere"], "nowhere: is not a directory"),
+    (["render", "--all", "matrix", "-o", "{dir}"], "--all takes neither a name nor a --shape"),
+    (["render", "-o", "{out}"], "render: needs the name of a figure, or --all"),
+    (["render", "matrix"], "required: -o"),
+    (["paint"], "invalid choice: 'paint'"),
+    ([], "required: list | render"),
+]
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD, ids=[" ".join(argv) or "-" for argv, _ in BAD])
+def test_bad_input_is_one_line_and_leaves_nothing(capsys, tmp_path, argv, message):
+    out = tmp_path / "f.svg"
+    filled = [word.format(out=out, dir=tmp_path) for word in argv]
+    code, stdout, stderr = run(capsys, *filled)
+    assert code == 2
+    assert stdout == ""
+    assert stderr.count("\n") == 1
+    assert stderr.startswith("mt-diagrams: ")
+    assert message in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nearest_names_are_suggested(capsys, tmp_path):
+    _, _, err = run(capsys, "render", "matmul-backwards", "-o", str(tmp_path / "f.svg"))
+    assert "did you mean matmul-backward" in err
+
+
+def test_a_gallery_in_which_one_figure_fails_is_not_begun(capsys, tmp_path, monkeypatch):
+    def fails(*_):
+        raise ValueError("no such luck")
+
+    broken = cli.Entry("zz-broken", "fails", "--shape R", ((1,),), fails)
+    some = {"matrix": FIGURES["matrix"], "zz-broken": broken}
+    monkeypatch.setattr(cli, "FIGURES", some)
+    assert run(capsys, "render", "--all", "-o", str(tmp_path))[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_product_too_large_for_memory_is_refused(capsys, tmp_path):
+    shapes = ["--shape", "100000x8", "--shape", "8x100000"]  # small operands, a vast product
+    out = str(tmp_path / "f.svg")
+    code, _, err = run(capsys, "render", "traffic-bar", *shapes, "-o", out)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_runs_as_a_module(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mt_diagrams", "render", "nope", "-o", str(tmp_path / "f.svg")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("mt-diagrams: no figure is named 'nope'")

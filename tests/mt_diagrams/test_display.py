@@ -1,0 +1,54 @@
+"""Bare chalk diagrams in a notebook."""
+
+import chalk
+import pytest
+from mt_diagrams.tensor_draw import matrix
+
+from .svg_reading import Svg
+
+
+def everything():
+    return [
+        chalk.empty(),
+        chalk.circle(1),
+        chalk.circle(1).fill_color(chalk.shapes.arrowheads.black).rotate(20).shear_x(0.4),
+        chalk.text('<b> & "quotes"', 0.5),
+        chalk.hcat([matrix(2, 3), chalk.square(1)], 1).named("x"),
+        chalk.rectangle(4, 1, 0.3).line_width_local(3).dashing([2, 1], 0),
+        chalk.arc_between((0, 0), (2, 0), 0.5),
+        matrix(1, 2, "a").connect(("a", 0, 0), ("a", 0, 1)),
+    ]
+
+
+@pytest.mark.parametrize("n", range(len(everything())))
+def test_every_kind_of_diagram_shows(n):
+    diagram = everything()[n]
+    svg = Svg(diagram._repr_svg_())
+    svg.assert_inside()
+    svg.assert_plain()
+    assert svg.title
+    assert svg.desc
+    assert repr(diagram).startswith("<Diagram: ")
+    assert diagram._repr_html_ is None  # else a notebook would store the same SVG twice
+
+
+def test_a_notebook_gets_svg_and_a_short_text():
+    from IPython.core.formatters import DisplayFormatter
+
+    data, _ = DisplayFormatter().format(matrix(2, 3))
+    assert set(data) == {"text/plain", "image/svg+xml"}
+    assert data["text/plain"] == "<Diagram: 3 × 2>"
+
+
+def test_text_in_a_diagram_is_written_not_parsed():
+    svg = Svg(chalk.text("<script>alert('&')</script>", 0.5)._repr_svg_())
+    assert svg.words() == ["<script>alert('&')</script>"]
+
+
+def test_a_wide_row_is_not_blown_up():
+    assert Svg(matrix(1, 12)._repr_svg_()).width <= 1001
+
+
+def test_chalk_can_still_render_by_itself(tmp_path):
+    matrix(40, 2).render_svg(str(tmp_path / "a.svg"))
+    assert "(40, 2)" in (tmp_path / "a.svg").read_text()

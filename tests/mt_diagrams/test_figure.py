@@ -1,0 +1,162 @@
+"""Figure: what it promises of its SVG, and how it is saved."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mt_diagrams import Figure, figure, matrix, theme
+from mt_diagrams.lettering import label
+from mt_diagrams.registry import FIGURES
+
+from .svg_reading import Svg
+
+SAME = """
+import hashlib
+from mt_diagrams import *
+figures = [
+    image_rows_meet_columns(), image_matmul_simple(), image_matmul_full(),
+    image_matmul_backward((30, 4), (4, 9), at=(20, 1, 2)), image_loop_nest((3, 2), (2, 4)),
+]
+whole = "".join(f.svg for f in figures) + matrix(40, 3)._repr_svg_()
+print(hashlib.sha256(whole.encode()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "4711"])
+def test_the_same_bytes_in_another_process(seed, capsys):
+    exec(SAME, {})
+    here = capsys.readouterr().out
+    run = subprocess.run(
+        [sys.executable, "-c", SAME],
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == here
+    assert len(here.strip()) == len(hashlib.sha256().hexdigest())
+
+
+awkward = st.text(min_size=1, max_size=30) | st.sampled_from(
+    ["<script>alert(1)</script>", "\"a\" & 'b'", "行列 Σ ∂ᵀ", "]]>", "&lt;", "a\nb\x00c\ud800"]
+)
+
+
+def readable(text):
+    """What XML can carry of a text: no control characters, no lone surrogates."""
+    kept = (c if c >= " " and c not in "\ufffe\uffff" else " " for c in text)
+    return "".join(c for c in kept if not "\ud800" <= c <= "\udfff")
+
+
+@settings(max_examples=60)
+@given(awkward)
+def test_any_label_is_escaped_and_fits(text):
+    made = Figure(label(text), text, text)
+    svg = Svg(made.svg)
+    assert (svg.title or "") == readable(text)
+    assert (svg.desc or "") == readable(text)
+    assert (svg.words()[0] or "") == readable(text)
+    svg.assert_plain()
+    assert made.svg.encode("utf-8")
+
+
+def test_the_card_lies_under_everything():
+    svg = Svg(Figure(matrix(2, 2), "a", "b").svg)
+    kinds = [element.tag.split("}")[1] for element in svg.root]
+    assert kinds[:3] == ["title", "desc", "rect"]
+    card = svg.root[2]
+    assert card.get("fill") == theme.PAPER.hex
+    assert float(card.get("width")) == pytest.approx(svg.width - 1)
+
+
+def contrast(a, b):
+    def luminance(color):
+        parts = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in color.rgb]
+        return sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_can_be_read_on_every_ground_it_stands_on():
+    from mt_diagrams.drawing import aqua, papaya
+
+    for ground in (theme.PAPER, theme.CELL, theme.PAPAYA_TINT, theme.AQUA_TINT):
+        for ink in (theme.INK, theme.QUIET, theme.PAPAYA_INK, theme.AQUA_INK):
+            assert contrast(ink, ground) >= 4.5, (ink, ground)
+    for ground in (papaya, aqua, theme.LILAC, theme.STONE):
+        assert contrast(theme.INK, ground) >= 4.5, ground
+
+
+def test_save_writes_the_whole_figure(tmp_path):
+    made = Figure(matrix(2, 2), "a", "b")
+    path = tmp_path / "a.svg"
+    path.write_text("before")
+    made.save(path)
+    assert path.read_text(encoding="utf-8") == made.svg
+    assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+    made.save(str(path))
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_save_names_a_directory_that_is_not_there(tmp_path):
+    made = Figure(matrix(2, 2), "a", "b")
+    with pytest.raises(FileNotFoundError, match=r"there is no directory .*nowhere"):
+        made.save(tmp_path / "nowhere" / "a.svg")
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        made.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["replace", "chmod"])
+def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, step):
+    path = tmp_path / "a.svg"
+    path.write_text("before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figure.os, step, full)
+    with pytest.raises(OSError, match=r"a\.svg: cannot be written: No space left on device"):
+        Figure(matrix(2, 2), "a", "b").save(path)
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def denied(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(figure.tempfile, "mkstemp", denied)
+    with pytest.raises(PermissionError, match=r"a\.svg: cannot be written: Permission denied$"):
+        Figure(matrix(2, 2), "a", "b").save(tmp_path / "a.svg")
+
+
+def test_a_figure_that_cannot_be_drawn_overwrites_nothing(tmp_path):
+    path = tmp_path / "a.svg"
+    path.write_text("before")
+
+    class Broken:
+        def accept(self, *_):
+            raise RuntimeError("cannot draw")
+
+    with pytest.raises(RuntimeError, match="cannot draw"):
+        Figure(Broken(), "a", "b").save(path)
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_every_figure_of_the_registry_says_what_it_is():
+    for entry in FIGURES.values():
+        assert entry.summary
+        assert entry.arguments.count("--shape") == len(entry.example)

@@ -1,0 +1,191 @@
+"""The figures of a matrix multiplication tell the truth about their operands."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mt_diagrams import (
+    image_loop_nest,
+    image_matmul_backward,
+    image_matmul_full,
+    image_matmul_simple,
+    image_rows_meet_columns,
+)
+from mt_diagrams.elide import axis
+
+from .svg_reading import Svg
+
+ALL = [
+    image_loop_nest,
+    image_matmul_backward,
+    image_matmul_full,
+    image_matmul_simple,
+    image_rows_meet_columns,
+]
+
+size = st.integers(1, 14) | st.sampled_from([256, 4096])
+
+
+class Tensorish:
+    """Anything with a shape."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+
+@settings(max_examples=20)
+@given(size, size, size)
+def test_every_figure_is_sound_and_states_the_true_shapes(m, k, n):
+    a, b = Tensorish(m, k), np.broadcast_to(0.0, (k, n))
+    for draw in ALL:
+        figure = draw(a, b)
+        svg = Svg(figure.svg)
+        svg.assert_inside()
+        svg.assert_plain()
+        assert str((m, k)) in svg.title
+        assert str((k, n)) in svg.title
+        assert svg.title == repr(figure)[len("<Figure: ") : -1]
+        assert len(svg.desc) > 60
+        assert len(figure.svg) < 40_000
+        assert draw((m, k), (k, n)).svg == figure.svg
+    assert Svg(image_matmul_simple(a, b).svg).words().count(f"M @ N {(m, n)}") == 1
+    words = Svg(image_matmul_full(a, b).svg).words()
+    assert str((m, k, n)) in words
+    assert str((m, 1, n)) in words
+    assert f"{m * k * n:,} element" + ("s" if m * k * n > 1 else "") in words
+    assert words.count("n: stride 0") == (n > 1)  # a dimension of one is not stretched
+    words = Svg(image_matmul_backward(a, b).svg).words()
+    assert {f"dM {(m, k)}", f"N {(k, n)}", f"d {(m, n)}", f"M {(m, k)}", f"dN {(k, n)}"} <= {*words}
+    assert {f"for i in range({m}):", f"for j in range({n}):", f"for k in range({k}):"} <= {
+        *Svg(image_loop_nest(a, b).svg).words()
+    }
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8), st.data())
+def test_simple_colours_one_row_one_column_and_one_cell(m, k, n, data):
+    i, j = data.draw(st.integers(0, m - 1)), data.draw(st.integers(0, n - 1))
+    svg = Svg(image_matmul_simple((m, k), (k, n), cell=(i, j)).svg)
+    squares = [cell for cell in svg.cells if len(cell.points) == 4]
+    assert len(squares) == m * k + k * n + m * n
+    papayas = [cell for cell in squares if cell.fill == "#ff9700"]
+    aquas = [cell for cell in squares if cell.fill == "#69bac9"]
+    assert (len(papayas), len(aquas)) == (k + 1, k)
+    (half,) = [cell for cell in svg.cells if len(cell.points) == 3]
+    assert half.fill == "#69bac9"  # the cell of the result is one of each
+    heights = sorted({round(min(y for _, y in cell.points)) for cell in papayas})
+    assert len(heights) <= 2  # one row of a, one cell of the result, level with each other
+    lefts = {round(min(x for x, _ in cell.points)) for cell in aquas}
+    assert len(lefts) == 1  # one column of b
+
+
+def test_simple_writes_the_real_values():
+    a, b = np.array([[1.0, 2.5], [-3.0, 0.125]]), np.array([[4.0], [np.nan]])
+    words = Svg(image_matmul_simple(a, b, values=True).svg).words()
+    for value in ("1", "2.50", "-3", "0.12", "4", "nan"):
+        assert value in words
+    assert words.count("nan") == 1 + 2  # b's, and both cells of the result that it reaches
+    words = Svg(image_matmul_simple(a, a, values=True).svg).words()
+    assert [str(v) for v in ("-6.50", "-3.38")] == [w for w in words if w in ("-6.50", "-3.38")]
+    with pytest.raises(TypeError, match=r"image_matmul_simple: values=True needs operands"):
+        image_matmul_simple((2, 2), (2, 1), values=True)
+
+
+def test_an_elided_figure_still_shows_the_chosen_cell():
+    for figure in (
+        image_matmul_simple((500, 30), (30, 500), cell=(77, 450)),
+        image_matmul_backward((500, 30), (30, 500), at=(77, 15, 450)),
+    ):
+        assert {"77", "450"} <= set(Svg(figure.svg).words())
+
+
+def test_full_fits_its_budget():
+    assert len(image_matmul_full().svg) < 15_000
+    assert len(image_matmul_full((1024, 1024), (1024, 1024)).svg) < 40_000
+
+
+def test_full_colours_the_products_that_are_summed():
+    svg = Svg(image_matmul_full((2, 4), (4, 3), cell=(0, 1)).svg)
+    halves = [cell for cell in svg.cells if len(cell.points) == 3]
+    # 4 fronts and 1 top of the product, 1 front and 1 top once reduced, 1 cell of the result
+    assert len(halves) == 4 + 1 + 1 + 1 + 1
+    copies = [cell for cell in svg.cells if cell.fill == "#ffe3b8"]
+    assert len(copies) == 4 * 2 + 2 * 2 + 2 * 4  # front, top and side of what stride 0 repeats
+
+
+def test_full_arrows_run_up_along_k():
+    svg = Svg(image_matmul_full().svg)
+    ups = [
+        path
+        for path in svg.subpaths
+        if not path.closed and len(path.points) == 2 and path.points[0][0] == path.points[1][0]
+        if path.points[0][1] - path.points[1][1] > 50
+    ]
+    assert len(ups) == 3
+
+
+def test_backward_is_not_the_forward_figure():
+    forward, backward = Svg(image_matmul_simple().svg), Svg(image_matmul_backward().svg)
+    assert "sum over n" in backward.words()
+    assert backward.words().count("sum over m") == 2
+    assert "sum over k" in forward.words()
+    assert "sum over k" not in backward.words()
+    bold_ends = [path for path in backward.subpaths if not path.closed and len(path.points) > 20]
+    assert len(bold_ends) == 4  # two threads for each operand
+    from_d = [path for path in bold_ends if path.points[0][0] > 0.75 * backward.width]
+    assert len(from_d) == 2
+    assert all(path.points[-1][0] < path.points[0][0] for path in from_d)  # d runs back, leftward
+    forward_threads = [p for p in forward.subpaths if not p.closed and len(p.points) > 20]
+    assert all(path.points[-1][0] > path.points[0][0] for path in forward_threads)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 4, 3), (5, 1, 6), (1, 1, 1)])
+def test_backward_colours_what_an_entry_collects(m, k, n):
+    svg = Svg(image_matmul_backward((m, k), (k, n)).svg)
+    squares = [cell for cell in svg.cells if len(cell.points) == 4]
+    assert len(squares) == 2 * (m * k + k * n + m * n)
+    papayas = sum(cell.fill == "#ff9700" for cell in squares)
+    aquas = sum(cell.fill == "#69bac9" for cell in squares)
+    assert papayas == n + m + 2  # a row of d, a column of d, and the two entries themselves
+    assert aquas == n + m  # a row of N, a column of M
+
+
+def test_loop_nest_shows_the_register_at_its_step():
+    words = Svg(image_loop_nest((2, 4), (4, 3), (1, 2), step=0).svg).words()
+    assert "total = M[1,0]·N[0,2]" in words
+    words = Svg(image_loop_nest((2, 4), (4, 3), (1, 2), step=3).svg).words()
+    assert "total = M[1,0]·N[0,2] + … + M[1,3]·N[3,2]" in words
+    assert {"output index, now 1", "output index, now 2", "reduced, now 3"} <= set(words)
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_what_does_not_multiply_is_refused(draw):
+    name = draw.__name__
+    cases = [
+        ((2, 4), (3, 5), rf"{name}: \(2, 4\) @ \(3, 5\): inner dimensions 4 and 3 differ"),
+        ((2, 0), (0, 5), rf"{name}: \(2, 0\): dimension 1 is 0, must be at least 1"),
+        ((2, 3, 4), (4, 5), rf"{name}: \(2, 3, 4\) @ \(4, 5\): \(2, 3, 4\) is not a matrix"),
+    ]
+    for a, b, message in cases:
+        with pytest.raises(ValueError, match=message) as caught:
+            draw(a, b)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match="float has no shape"):
+        draw(1.5, (2, 3))
+
+
+def test_a_cell_that_is_not_there_is_refused():
+    with pytest.raises(IndexError, match=r"image_matmul_simple: cell \(2, 0\) is outside \(2, 3\)"):
+        image_matmul_simple(cell=(2, 0))
+    with pytest.raises(IndexError, match=r"image_matmul_full: cell \(0, -1\) is outside"):
+        image_matmul_full(cell=(0, -1))
+    with pytest.raises(IndexError, match=r"image_matmul_backward: cell \(0, 4, 0\)"):
+        image_matmul_backward(at=(0, 4, 0))
+    with pytest.raises(IndexError, match=r"image_loop_nest: step 4 is outside range\(4\)"):
+        image_loop_nest(step=4)
+
+
+def test_the_pairing_colours_follow_k_when_elided():
+    svg = Svg(image_rows_meet_columns((3, 100), (100, 2)).svg)
+    fills = {cell.fill for cell in svg.cells} - {"#f3f0e8"}
+    assert len(fills) == len(axis(100, 8).shown)
