@@ -15,7 +15,7 @@ from .render import NORMAL, marks_of
 from .theme import EDGE, PAPER, SCALE
 
 MARGIN = 18  # pixels between the drawing and the edge of its card
-WIDEST = 960  # pixels that a figure shows at, to fit a notebook on a laptop; it can be enlarged
+WIDEST = 840  # pixels that a figure shows at, to fit a notebook on a laptop; it can be enlarged
 
 
 def card(marks: list[Mark], title: str, desc: str, margin: float = MARGIN) -> str:

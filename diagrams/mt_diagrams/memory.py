@@ -23,7 +23,7 @@ from .traffic import check_traces, traffic_bar
 
 __all__ = ["memory_timeline", "traffic_bar"]
 
-WIDTH, HEIGHT = 32.0, 7.5  # of a plot, in cells
+WIDTH, HEIGHT = 28.0, 7.0  # of a plot, in cells
 SLIVER = 0.03  # an array lower than this is not drawn by itself; the outline still counts it
 
 # What an array is to the computation: its words, its colour and its texture.

@@ -113,7 +113,9 @@ def test_traces_share_one_scale():
     heights = [
         max(y for _, y in p.points) - min(y for _, y in p.points) for p in blocks(svg, "result")
     ]
-    half = 7.5 * 26 * 216 / 432  # of the plot: the small one's peak is half of the larger one's
+    half = (
+        HEIGHT * SCALE * 216 / 432
+    )  # of the plot: the small one's peak is half of the larger one's
     assert any(height == pytest.approx(half, abs=0.1) for height in heights)
     assert "432 B" in svg.words()  # the top of the scale, beside the smaller plot too
 
