@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import memory_timeline, traffic_bar
-from mt_diagrams.theme import LILAC, STONE
+from mt_diagrams.memory import HEIGHT
+from mt_diagrams.theme import LILAC, SCALE, STONE
 
 from .svg_reading import Svg
 
