@@ -4,7 +4,8 @@ A :class:`Function` is an operation that knows its derivative.  Applying one lea
 that remembers where its inputs came from; ``backward`` walks the nodes from the last to the first,
 hands each the gradient of its output, and passes on the gradients of its inputs that come back.
 
-This room knows nothing of arrays.  All it asks of a gradient is a ``shape`` and a ``+``.
+This room knows nothing of arrays.  All it asks of a gradient is a ``shape``, a ``dtype`` and a
+``+``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from mtlib.trace import Recording, backward_phase, is_recording
 class _Thread(threading.local):
     """Whether operations of this thread are being remembered for a backward pass."""
 
-    grad_enabled: bool = True
+    def __init__(self) -> None:
+        self.grad_enabled = True
+        self.before: list[bool] = []  # one entry for each no_grad that is open
 
 
 _thread = _Thread()
@@ -37,15 +40,12 @@ class no_grad(ContextDecorator):
     False
     """
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
     def __enter__(self) -> None:
-        self._before.append(_thread.grad_enabled)
+        _thread.before.append(_thread.grad_enabled)
         _thread.grad_enabled = False
 
     def __exit__(self, *_) -> None:
-        _thread.grad_enabled = self._before.pop()
+        _thread.grad_enabled = _thread.before.pop()
 
 
 class Differentiable:
@@ -96,7 +96,7 @@ class Differentiable:
             )
         with no_grad(), backward_phase():
             if self.grad_fn is None:
-                _Arrivals().add(self, self._seed(gradient))
+                _arrive(self, self._seed(gradient))
             else:
                 _flow_back(self.grad_fn, self._seed(gradient), retain_graph)
 
@@ -115,17 +115,25 @@ class Context:
 
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
-        self._saved: tuple = ()
+        self._saved: tuple | None = None
         self._freed = False
         self.needs_input_grad = needs_input_grad
 
     def save_for_backward(self, *tensors) -> None:
         """Keep ``tensors``, and with them their memory, until backward has run.
 
-        Kept without their history: an output that held itself could never be freed.
+        Kept without their history: an output that held itself could never be freed.  They are not
+        copied: who changes one through ``numpy()`` before backward gets the gradient of something
+        else, and nothing notices.
         """
-        if any(self.needs_input_grad):
-            self._saved = tuple(None if t is None else t.detach() for t in tensors)
+        for t in tensors:
+            if t is not None and not isinstance(t, Differentiable):
+                raise TypeError(
+                    f"save_for_backward: {self.function.__name__}.forward saves a "
+                    f"{type(t).__name__}; only tensors are saved, set anything else on ctx"
+                )
+        needed = any(self.needs_input_grad)
+        self._saved = tuple(None if t is None else t.detach() for t in tensors if needed)
 
     @property
     def saved_tensors(self) -> tuple:
@@ -134,6 +142,11 @@ class Context:
             raise RuntimeError(
                 f"backward: what {self.function.name} had saved was freed by an earlier backward; "
                 "call that one with retain_graph=True"
+            )
+        if self._saved is None:
+            raise RuntimeError(
+                f"backward: {self.function.__name__}.forward saved nothing; call "
+                "ctx.save_for_backward there"
             )
         return self._saved
 
@@ -149,7 +162,7 @@ class Node:
     None where no gradient flows.  Results that nothing saved are not held.
     """
 
-    __slots__ = ("context", "function", "input_shapes", "inputs", "number", "shape")
+    __slots__ = ("context", "function", "input_types", "inputs", "number", "shape")
 
     _count = itertools.count()
 
@@ -161,7 +174,10 @@ class Node:
             (x.grad_fn or x) if needed else None
             for x, needed in zip(arguments, context.needs_input_grad, strict=True)
         )
-        self.input_shapes = tuple(getattr(x, "shape", None) for x in arguments)
+        self.input_types = tuple(
+            (x.shape, x.dtype) if needed else None
+            for x, needed in zip(arguments, context.needs_input_grad, strict=True)
+        )
         self.number = next(Node._count)  # later than that of every node it depends on
 
     @property
@@ -209,12 +225,13 @@ class Function:
     @staticmethod
     def forward(ctx: Context, *arguments):
         """The result, as a tensor."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{ctx.function.__name__}.forward is not written")
 
     @staticmethod
     def backward(ctx: Context, grad_output):
         """The gradients, one for each argument of forward."""
-        raise NotImplementedError
+        who = ctx.function.__name__
+        raise NotImplementedError(f"{who}.backward is not written: {who} has no gradient")
 
     @staticmethod
     def traffic(inputs, output) -> tuple[int, int]:
@@ -246,15 +263,16 @@ class Function:
             raise TypeError(
                 f"{cls.__name__}.forward must return a tensor, got {type(output).__name__}"
             )
-        # A result that is one of the inputs needs an identity of its own to hang its node on.
-        return output.detach() if any(output is x for x in arguments) else output
+        # Forward may return an input, or hold on to what it returns.  What the node is hung on
+        # must be neither.
+        return output.detach()
 
     @classmethod
     def _recorded(cls, ctx: Context, arguments):
         inputs = [x for x in arguments if isinstance(x, Differentiable)]
         with Recording(cls.name, cls.kind, inputs) as recording:
             output = cls._run(ctx, arguments)
-            saved = [x.storage for x in ctx._saved if x is not None]
+            saved = [x.storage for x in ctx._saved or () if x is not None]
             recording.finish(output, saved, cls.traffic(inputs, output))
         return output
 
@@ -268,7 +286,6 @@ def _flow_back(last: Node, gradient, retain_graph: bool) -> None:
     """
     waiting = {last.number: (last, gradient)}
     order = [-last.number]
-    arrivals = _Arrivals()
     del gradient  # from here on `waiting` alone holds gradients, so that each is freed once used
 
     def visit(node: Node, gradient) -> None:
@@ -279,7 +296,7 @@ def _flow_back(last: Node, gradient, retain_graph: bool) -> None:
             if source is None or part is None:
                 continue
             if not isinstance(source, Node):
-                arrivals.add(source, part)
+                _arrive(source, part)
             elif source.number in waiting:
                 waiting[source.number] = (source, waiting[source.number][1] + part)
             else:
@@ -290,45 +307,36 @@ def _flow_back(last: Node, gradient, retain_graph: bool) -> None:
         visit(*waiting.pop(-heapq.heappop(order)))
 
 
-def _derive(node: Node, gradient) -> tuple:
-    """Call a node's backward and check what it returned."""
+def _derive(node: Node, gradient) -> list:
+    """Call a node's backward, check what it returned and give each gradient its input's dtype."""
     who = f"{node.function.__name__}.backward"
-    if node.function.backward is Function.backward:
-        raise NotImplementedError(f"{who} is not written: {node.function.__name__} has no gradient")
     gradients = node.function.backward(node.context, gradient)
-    if not isinstance(gradients, tuple):
-        gradients = (gradients,)
+    gradients = list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
     if len(gradients) != len(node.inputs):
         raise ValueError(
             f"{who} returned {len(gradients)} gradients for the {len(node.inputs)} arguments of "
             "forward; return None for those without one"
         )
-    for i, (part, shape) in enumerate(zip(gradients, node.input_shapes, strict=True)):
-        if part is None or node.inputs[i] is None:
+    for i, (part, needed) in enumerate(zip(gradients, node.input_types, strict=True)):
+        if part is None or needed is None:
             continue
+        shape, dtype = needed
         if not isinstance(part, Differentiable):
             raise TypeError(f"{who} must return tensors, got {type(part).__name__}")
         if part.shape != shape:
             raise ValueError(
                 f"{who} returned a gradient of shape {part.shape} for argument {i} of shape {shape}"
             )
+        gradients[i] = part.to(dtype)
     return gradients
 
 
-class _Arrivals:
-    """Adds gradients to leaves, so that each ``.grad`` has memory of its own.
+def _arrive(leaf: Differentiable, gradient) -> None:
+    """Add a gradient to a leaf, so that each ``.grad`` has memory of its own.
 
-    One backward can return the same tensor for several inputs (addition does).  Two leaves must
-    not share it, or clearing one's gradient in place would clear the other's.
+    One backward can return the same tensor for several inputs (addition does), or one that it had
+    saved.  Were it shared, clearing a gradient in place would clear more than that.
     """
-
-    def __init__(self) -> None:
-        self.given: list = []
-
-    def add(self, leaf: Differentiable, gradient) -> None:
-        if leaf.grad is not None:
-            leaf.grad = leaf.grad + gradient
-            return
-        shared = any(gradient.storage is other for other in self.given)
-        leaf.grad = gradient.owned(copy=shared)
-        self.given.append(leaf.grad.storage)
+    leaf.grad = (
+        gradient.owned(copy=gradient.is_shared()) if leaf.grad is None else leaf.grad + gradient
+    )

@@ -71,12 +71,12 @@ def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
     batch = out.shape[:-2]
     if len(batch) < 2:
         arrays = (x.numpy() if batch else x.numpy()[None] for x in (out, a, b))
-        kernel(*arrays, work=out.size * a.shape[-1])
+        kernel(*arrays)
         return
     lengths, steps = collapse(batch, *(x.strides[:-2] for x in (out, a, b)))
     for which in np.ndindex(lengths[:-1]):
         arrays = (_stack(x, which, lengths[-1], s) for x, s in zip((out, a, b), steps, strict=True))
-        kernel(*arrays, work=lengths[-1] * out.shape[-2] * out.shape[-1] * a.shape[-1])
+        kernel(*arrays)
 
 
 def _stack(x: Tensor, which: tuple[int, ...], length: int, steps: tuple[int, ...]) -> np.ndarray:

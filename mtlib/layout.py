@@ -65,6 +65,27 @@ def contiguous(shape: Shape) -> Layout:
     return Layout(tuple(shape), tuple(reversed(strides)), 0)
 
 
+def dense_like(*layouts: Layout) -> Layout:
+    """A layout without gaps for the result of an operation on each element of ``layouts``.
+
+    Row-major, unless the first operand that is not stretched has its dimensions nested otherwise:
+    then as it has them, so that transposed operands are walked in the order in which they lie.
+
+    >>> dense_like(permute(contiguous((2, 3)), (1, 0))).strides
+    (1, 3)
+    """
+    shape = layouts[0].shape
+    for layout in layouts:
+        if layout.is_contiguous():
+            break
+        if 0 not in layout.strides:
+            order = sorted(range(len(shape)), key=lambda d: -abs(layout.strides[d]))
+            inner = contiguous(tuple(shape[d] for d in order)).strides
+            strides = dict(zip(order, inner, strict=True))
+            return Layout(shape, tuple(strides[d] for d in range(len(shape))), 0)
+    return contiguous(shape)
+
+
 # --- Reading what the user wrote ------------------------------------------------------------------
 
 
@@ -85,7 +106,7 @@ def _integers(sizes, name: str) -> tuple[int, ...]:
         raise TypeError(f"{name}: a shape is made of integers, got {sizes!r}") from None
 
 
-def as_dim(dim: int, ndim: int, name: str) -> int:
+def as_dim(dim: int, ndim: int, name: str, of: str = "the tensor") -> int:
     """``dim`` counted from the front.
 
     >>> as_dim(-1, 3, "sum")
@@ -97,7 +118,7 @@ def as_dim(dim: int, ndim: int, name: str) -> int:
         raise TypeError(f"{name}: dim must be an integer, got {dim!r}") from None
     if not -ndim <= dim < ndim:
         what = f"has {ndim} dimensions" if ndim else "is a scalar and has no dimensions"
-        raise ValueError(f"{name}: dim {dim} is out of range, the tensor {what}")
+        raise ValueError(f"{name}: dim {dim} is out of range, {of} {what}")
     return dim % ndim
 
 
@@ -261,7 +282,7 @@ def index(layout: Layout, key) -> Layout:
             continue
         length, stride = layout.shape[d], layout.strides[d]
         if isinstance(k, slice):
-            picked = range(length)[k]
+            picked = _range(k, length)
             shape.append(len(picked))
             strides.append(stride * picked.step)
             offset += stride * picked.start if picked else 0
@@ -271,12 +292,22 @@ def index(layout: Layout, key) -> Layout:
     return Layout(tuple(shape), tuple(strides), offset)
 
 
+def _range(k: slice, length: int) -> range:
+    try:
+        return range(length)[k]
+    except TypeError:
+        raise TypeError(f"index: {k} is not made of integers") from None
+    except ValueError:
+        raise ValueError(f"index: {k} has the step 0") from None
+
+
 def _at(k, length: int, d: int, shape: Shape) -> int:
-    if isinstance(k, bool) or not hasattr(k, "__index__"):
+    try:
+        i = operator.index(None if isinstance(k, bool) else k)
+    except TypeError:
         raise TypeError(
             f"index: {k!r} is not an index; use ints, slices, None and '...' (basic indexing)"
-        )
-    i = operator.index(k)
+        ) from None
     if not -length <= i < length:
         raise IndexError(f"index: {i} is out of range for dimension {d} of shape {shape}")
     return i % length

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 
 import numpy as np
 
 from mtlib.layout import Layout, as_shape, contiguous
 from mtlib.tensor import Tensor, float_dtype
+
+BLOCK = 1 << 16  # elements that arange makes at a time
 
 
 def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
@@ -30,7 +33,7 @@ def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
     found = float_dtype(array.dtype, "tensor")
     wanted = found if dtype is None else float_dtype(dtype, "tensor")
     result = Tensor.empty(array.shape, wanted, "tensor")
-    result.storage[...] = array.reshape(-1)
+    result.numpy()[...] = array
     result.requires_grad = requires_grad
     return result
 
@@ -39,7 +42,8 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor that shares the memory of ``array`` and keeps its strides.
 
     Only for float32 and float64 (``TypeError`` otherwise): other data would have to be copied,
-    which :func:`tensor` does.
+    which :func:`tensor` does.  Writing to ``array`` changes the tensor behind autograd's back: do
+    not change one that an operation has saved for backward.
 
     >>> import numpy as np
     >>> array = np.zeros((2, 3))
@@ -126,8 +130,16 @@ def arange(*bounds, dtype=None, requires_grad: bool = False) -> Tensor:
         raise TypeError(f"arange: expected (start,) stop (, step) as real numbers, got {bounds}")
     if len(bounds) == 3 and bounds[2] == 0:
         raise ValueError("arange: the step is 0")
-    values = np.arange(*bounds, dtype=np.float64)
-    return tensor(values, dtype=dtype or np.float64, requires_grad=requires_grad)
+    start, stop, step = {1: (0, *bounds, 1), 2: (*bounds, 1), 3: bounds}[len(bounds)]
+    try:
+        length = max(0, math.ceil((stop - start) / step))
+    except (OverflowError, ValueError):
+        raise ValueError(f"arange: {bounds} has no finite number of steps") from None
+    result = _new((length,), dtype, "arange", requires_grad)
+    for first in range(0, length, BLOCK):  # so that no second array of this length is made
+        block = result.storage[first : first + BLOCK]
+        block[...] = start + step * np.arange(first, first + len(block), dtype=np.float64)
+    return result
 
 
 def rand(*shape, dtype=None, requires_grad: bool = False, seed: int | None = None) -> Tensor:

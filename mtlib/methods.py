@@ -63,7 +63,7 @@ def _operator(operation):
     return left, right
 
 
-_OPERANDS = (Tensor, np.ndarray, numbers.Real)
+_OPERANDS = (Tensor, np.ndarray, np.generic, numbers.Real)
 
 Tensor.__neg__ = maps.neg
 Tensor.__add__, Tensor.__radd__ = _operator(zips.add)

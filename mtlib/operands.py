@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mtlib.layout import Shape, broadcast_shapes
+from mtlib.ops.lift import common_dtype, lift
 from mtlib.tensor import Tensor
 
 
@@ -20,7 +21,7 @@ def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape]:
     ((1, 4), (5, 4, 3), (5, 3))
     """
     for x in (a, b):
-        if not isinstance(x, Tensor):
+        if not isinstance(x, (Tensor, np.ndarray)):
             raise TypeError(f"matmul: operands must be tensors, got {type(x).__name__}")
     pair = f"{a.shape} @ {b.shape}"
     for x, side in ((a, "left"), (b, "right")):
@@ -36,9 +37,8 @@ def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape]:
             f"matmul: {pair}: batch dimensions {a.shape[:-2]} and {b.shape[:-2]} do not broadcast"
         ) from None
     shape = (*batch, *a.shape[-2:-1], *(b.shape[-1:] if b.ndim > 1 else ()))
-    if a.dtype != b.dtype:
-        dtype = np.result_type(a.dtype, b.dtype)
-        a, b = a.to(dtype), b.to(dtype)
+    dtype = common_dtype("matmul", a, b)
+    a, b = lift(a, dtype, "matmul"), lift(b, dtype, "matmul")
     if a.ndim == 1:
         a = a.view(1, a.shape[0])
     if b.ndim == 1:

@@ -6,11 +6,17 @@ What can be done to a tensor lives in :mod:`mtlib.ops` and the rooms after it an
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import numpy as np
 
 from mtlib.autograd import Differentiable
 from mtlib.layout import Layout, Shape, contiguous
 from mtlib.memory import allocate
+
+DIGITS = 4  # after the point, when shown
+SHOWN_IN_FULL = 1000  # elements; a larger tensor is shown by its corners
 
 
 def float_dtype(dtype, name: str) -> np.dtype:
@@ -20,11 +26,11 @@ def float_dtype(dtype, name: str) -> np.dtype:
     (dtype('float32'), dtype('float64'))
     """
     try:
-        dtype = np.dtype(dtype)
+        dtype = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"{name}: {dtype!r} is not a dtype; use float32 or float64") from None
     if dtype in (np.float32, np.float64):
-        return dtype.newbyteorder("=")
+        return dtype
     if dtype.kind in "iub":
         return np.dtype(np.float64)
     raise TypeError(f"{name}: dtype {dtype} is not supported; use float32 or float64")
@@ -119,6 +125,11 @@ class Tensor(Differentiable):
         """The same memory without history: a leaf that requires no gradient."""
         return Tensor(self.storage, self.layout)
 
+    def is_shared(self) -> bool:
+        """Whether anything but this tensor holds its memory: another tensor, or an array."""
+        # Counted are this tensor's own reference and the argument of the call itself.
+        return not self.storage.flags.owndata or sys.getrefcount(self.storage) > 2
+
     def owned(self, copy: bool = False) -> Tensor:
         """Without history and contiguous, in a storage of its own size; copies only if it must."""
         if not copy and self.is_contiguous() and self.storage.size == self.size:
@@ -144,11 +155,26 @@ class Tensor(Differentiable):
             raise ValueError(
                 f"backward: gradient of shape {gradient.shape} for a tensor of shape {self.shape}"
             )
-        return gradient.owned(copy=True)
+        given = gradient.to(self.dtype)
+        return given.owned(copy=given is gradient)
 
     def __repr__(self) -> str:
+        values = self.numpy()
+        if self.size <= SHOWN_IN_FULL:
+            # What would show as 0 is 0: the sign of a rounding error differs between machines.
+            values = np.where(np.abs(values) < 0.5 * 10.0**-DIGITS, 0, values)
         text = np.array2string(
-            self.numpy(), precision=4, suppress_small=True, separator=", ", prefix="tensor("
+            values,
+            max_line_width=88,
+            precision=DIGITS,
+            suppress_small=True,
+            separator=", ",
+            prefix="tensor(",
+            threshold=SHOWN_IN_FULL,
+            edgeitems=3,
+            floatmode="maxprec",
+            sign="-",
+            formatter={},
         )
         if self.size == 0:
             text += f", shape={self.shape}"
@@ -165,6 +191,12 @@ class Tensor(Differentiable):
             raise TypeError("len: a scalar tensor has no length")
         return self.shape[0]
 
+    def __iter__(self) -> Iterator[Tensor]:
+        """Along the first dimension: ``len(t)`` views."""
+        if not self.shape:
+            raise TypeError("iteration: a scalar tensor has no dimension to go along")
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(f"bool: a tensor of shape {self.shape} is neither true nor false")
@@ -172,3 +204,15 @@ class Tensor(Differentiable):
 
     def __float__(self) -> float:
         return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """A format such as ``.3f`` is for the value of a single element."""
+        return format(self.item(), spec) if spec else str(self)
+
+    def __reduce__(self):
+        """Pickled and copied as a leaf, with its gradient and without its history."""
+        made = (self.storage, self.layout, self.requires_grad)
+        return type(self), made, (None, {"grad": self.grad})

@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 
@@ -76,7 +77,6 @@ class Trace:
     events: list[Event] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
     live_bytes: list[int] = field(default_factory=lambda: [0])
-    _open: bool = True
     _running: list[Event] = field(default_factory=list)
     _watched: dict[int, tuple] = field(default_factory=dict)  # by id, while the array lives
     _pinned: set[int] = field(default_factory=set)  # ids of storages held for backward
@@ -113,6 +113,9 @@ class Trace:
     def __str__(self) -> str:
         return _table(self)
 
+    def _repr_html_(self) -> str:
+        return _html(self)
+
     def __repr__(self) -> str:
         return f"<trace: {len(self.events)} events, peak {self.peak_bytes:,} bytes>"
 
@@ -141,8 +144,7 @@ class Trace:
         def on_free(_) -> None:
             del self._watched[key]
             self._pinned.discard(key)
-            if self._open:
-                freed()
+            freed()
 
         self._watched[key] = (weakref.ref(array, on_free), buffer)
 
@@ -189,7 +191,7 @@ def trace() -> Iterator[Trace]:
         yield page
     finally:
         _thread.traces = outer
-        page._open = False
+        page._watched.clear()  # and with the references goes the notice of what dies later
 
 
 # --- Writing the ledger ---------------------------------------------------------------------------
@@ -249,7 +251,7 @@ class Recording:
 
     def __exit__(self, error, *_) -> None:
         for page, line in zip(self.pages, self.lines, strict=True):
-            page._running.remove(line)
+            page._running.pop()
             line.stop = len(page.live_bytes) - 1
             if error is None:
                 page.events.append(line)
@@ -257,10 +259,13 @@ class Recording:
 
 # --- Reading it -----------------------------------------------------------------------------------
 
+_WORDS = ("operation", "kind", "phase", "inputs", "output")
+_NUMBERS = ("reads", "writes", "bytes", "saved")
 
-def _table(page: Trace) -> str:
-    heads = ("operation", "kind", "phase", "inputs", "output", "reads", "writes", "bytes", "saved")
-    rows = [heads]
+
+def _rows(page: Trace) -> list[tuple[str, ...]]:
+    """A heading, a line for each event, and the totals: first words, then numbers."""
+    rows = [(*_WORDS, *_NUMBERS)]
     for e in page.events:
         inputs = " ".join(map(_compact, e.input_shapes))
         output = " ".join(map(_compact, e.output_shapes))
@@ -268,14 +273,37 @@ def _table(page: Trace) -> str:
         rows.append((e.name, e.kind, e.phase, inputs, output, *(f"{n:,}" for n in counts)))
     totals = (page.reads, page.writes, page.allocated_bytes, page.saved_bytes)
     rows.append(("total", "", "", "", "", *(f"{n:,}" for n in totals)))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    return rows
+
+
+def _table(page: Trace) -> str:
+    rows = _rows(page)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        text = [cell.ljust(w) for cell, w in zip(row[:5], widths[:5], strict=True)]
-        numbers = [cell.rjust(w) for cell, w in zip(row[5:], widths[5:], strict=True)]
-        lines.append("  ".join(text + numbers).rstrip())
+        cells = [
+            cell.ljust(width) if i < len(_WORDS) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
     lines.append(f"peak {page.peak_bytes:,} bytes")
     return "\n".join(lines)
+
+
+def _html(page: Trace) -> str:
+    """The same table in HTML that colours nothing, so that it reads on white and on dark."""
+    heading, *rows = _rows(page)
+
+    def line(row, tag):
+        sides = ["left"] * len(_WORDS) + ["right"] * len(_NUMBERS)
+        cells = zip(row, sides, strict=True)
+        return "".join(f'<{tag} align="{side}">{escape(cell)}</{tag}>' for cell, side in cells)
+
+    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
+    return (
+        f'<table cellpadding="4"><caption>peak {page.peak_bytes:,} bytes</caption>'
+        f"<thead><tr>{line(heading, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+    )
 
 
 def _compact(shape: Shape) -> str:

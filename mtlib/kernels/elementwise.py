@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
+from mtlib.kernels import transcendental
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.walk import start_of_row
 
@@ -122,28 +123,8 @@ def _neg(x):
 
 
 @register_jitable
-def _exp(x):
-    return np.exp(x)
-
-
-@register_jitable
-def _log(x):
-    return np.log(x)
-
-
-@register_jitable
 def _sqrt(x):
     return np.sqrt(x)
-
-
-@register_jitable
-def _tanh(x):
-    return np.tanh(x)
-
-
-@register_jitable
-def _sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 @register_jitable
@@ -163,16 +144,16 @@ def _gelu(x):
 
 @register_jitable
 def _gelu_slope(x):
-    return _normal_distribution(x) + x * np.exp(-x * x / 2) * NORMAL_DENSITY_AT_0
+    return _normal_distribution(x) + x * transcendental.exp(-x * x / 2) * NORMAL_DENSITY_AT_0
 
 
 copy = map_kernel(_copy)
 neg = map_kernel(_neg)
-exp = map_kernel(_exp)
-log = map_kernel(_log)
+exp = map_kernel(transcendental.exp)
+log = map_kernel(transcendental.log)
 sqrt = map_kernel(_sqrt)
-tanh = map_kernel(_tanh)
-sigmoid = map_kernel(_sigmoid)
+tanh = map_kernel(transcendental.tanh)
+sigmoid = map_kernel(transcendental.sigmoid)
 relu = map_kernel(_relu)
 gelu = map_kernel(_gelu)
 gelu_slope = map_kernel(_gelu_slope)

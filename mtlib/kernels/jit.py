@@ -8,12 +8,15 @@ more than a small operation does, so a :class:`Kernel` holds both and picks by t
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numba
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
 
 SMALL = 1 << 15  # scalar operations below which one thread is faster than two
 
@@ -73,15 +76,32 @@ def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = Fal
     options = {"parallel": parallel, "nogil": True, "error_model": "numpy"}
     if fuse_add:
         options["fastmath"] = {"contract"}
+    if numba.config.DISABLE_JIT:  # Python itself would warn of infinities and nan
+        return np.errstate(all="ignore")(function)
     try:
         kernel = numba.njit(function, cache=True, **options)
     except RuntimeError:  # nowhere to write a cache: compile anew in each process
         return numba.njit(function, **options)
-    if not numba.config.DISABLE_JIT:
-        # Numba compiles anew when the file that holds a kernel changes, not when a function that it
-        # calls does.  A reader who edits `add` should see the sum change: stamp with all the files.
-        kernel._cache._cache_file._source_stamp = _sources()
+    cache = kernel._cache
+    name = cache._cache_file._index_name.removesuffix(".nbi")
+    cache._cache_file = _CacheFile(cache._cache_path, name, _sources())
     return kernel
+
+
+class _CacheFile(IndexDataCacheFile):
+    """Numba's record of what is compiled, made safe for kernels that are made by one function.
+
+    Numba compiles anew when the file that holds a kernel changes, not when a function that it calls
+    does; but a reader who edits ``add`` should see the sum change, so the stamp is that of all the
+    files.  And Numba numbers the files of machine code as it makes them, so that two processes that
+    compile at once can give one number to two kernels; here the number is made from the key.
+    """
+
+    def save(self, key, data) -> None:
+        digest = hashlib.sha256(self._dump((self._source_stamp, key))).hexdigest()
+        name = self._data_name(int(digest[:15], 16))
+        self._save_data(name, data)
+        self._save_index({**self._load_index(), key: name})
 
 
 @functools.cache

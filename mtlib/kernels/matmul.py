@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from mtlib.kernels.jit import Kernel, compiled, threads_for
-from mtlib.kernels.packed import TALL, multiply, strips, wide
+from mtlib.kernels.packed import TALL, multiply, wide, workspace
 from mtlib.memory import allocate
 
 compiled_fma = functools.partial(compiled, fuse_add=True)
@@ -146,22 +146,11 @@ def _multiply(out, a, b, threads: int) -> None:
     # columns do not, or if its rows are so far apart that they crowd each other out of the cache.
     pack_a = a.strides[1] != itemsize and a.strides[2] != itemsize
     pack_b = b.strides[2] != itemsize or (b.strides[1] >= 4096 and m >= 4 * TALL)
-    a_shape = strips(m if pack_a else TALL, broad, out.dtype)[0]
-    b_shape = strips(TALL, n if pack_b else broad, out.dtype)[1]
-    a_strips = allocate((threads, *a_shape), out.dtype, "matmul", role="workspace")
-    b_strips = allocate((threads, *b_shape), out.dtype, "matmul", role="workspace")
-    _parts.run(
-        threads,
-        out,
-        a,
-        b,
-        a_strips.reshape(threads, *a_shape),
-        b_strips.reshape(threads, *b_shape),
-        pack_a,
-        pack_b,
-        along,
-        piece,
+    a_strips, b_strips = (
+        allocate((threads, *shape), out.dtype, "matmul", role="workspace").reshape(threads, *shape)
+        for shape in workspace(m, k, n, out.dtype, pack_a, pack_b)
     )
+    _parts.run(threads, out, a, b, a_strips, b_strips, pack_a, pack_b, along, piece)
 
 
 def _make_parts(each):

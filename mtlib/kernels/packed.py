@@ -32,10 +32,19 @@ def wide(dtype) -> int:
     return 2 * VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
-def strips(rows: int, columns: int, dtype) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """The shapes of the workspace for packing blocks of ``rows`` of a and ``columns`` of b."""
-    high, broad = min(rows, BLOCK_ROWS), min(columns, BLOCK_COLUMNS)
-    return (-(-high // TALL), DEPTH, TALL), (-(-broad // wide(dtype)), DEPTH, wide(dtype))
+def workspace(m: int, k: int, n: int, dtype, pack_a: bool, pack_b: bool):
+    """The shapes (strips, depth, length) of what :func:`multiply` needs to pack a and b.
+
+    All the strips of a block; or, of an operand that is read where it lies, one for an edge that
+    does not fill a tile, or none.
+
+    >>> workspace(2 * TALL, 100, 64, "float64", True, False)[0] == (2, 100, TALL)
+    True
+    """
+    depth, broad = min(k, DEPTH), wide(dtype)
+    a_strips = -(-min(m, BLOCK_ROWS) // TALL) if pack_a else int(m % STEP != 0)
+    b_strips = -(-min(n, BLOCK_COLUMNS) // broad) if pack_b else int(n % (broad // 2) != 0)
+    return (a_strips, depth, TALL), (b_strips, depth, broad)
 
 
 @compiled
@@ -43,8 +52,7 @@ def multiply(out, a, b, a_strips, b_strips, pack_a, pack_b):
     """``out = a @ b`` for 2-D arrays, on one thread; k must not be 0.
 
     ``a`` and ``b`` may have any strides, but the columns of ``b`` must lie side by side unless it
-    is packed.  ``a_strips`` and ``b_strips`` are the workspace for what is packed: all strips of a
-    block (:func:`strips`), or one, for the edge.
+    is packed.  ``a_strips`` and ``b_strips`` have the shapes that :func:`workspace` says.
     """
     (m, n), k = out.shape, a.shape[1]
     broad = b_strips.shape[2]
@@ -106,7 +114,7 @@ def _put(c, a, b, edge, fresh):
     if c.shape == (height, width):
         _tile(a, b, c, fresh, width == broad)
     else:
-        _tile(a, b, edge[:height], True, width == broad)
+        _tile(a, b, edge[:height, :width], True, width == broad)
         for i in range(c.shape[0]):
             for j in range(c.shape[1]):
                 c[i, j] = edge[i, j] if fresh else c[i, j] + edge[i, j]

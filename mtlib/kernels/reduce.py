@@ -3,9 +3,12 @@
 The plan is split in two (see :mod:`mtlib.kernels.walk`): ``kept`` walks the output and, beside it,
 where each output's first element lies; ``reduced`` walks the elements that are folded into it.
 
-Which loop is innermost is decided by the strides.  If the reduced elements lie closest together,
-one output at a time is accumulated in a register.  If the outputs do (a sum over rows), a block of
-outputs is accumulated at once, so that memory is still read in the order in which it lies.
+Which loop is innermost is decided by the strides.  If the outputs lie side by side in memory (a sum
+over rows), a row of outputs is accumulated at once, so that memory is still read in the order in
+which it lies.  Else each output is folded by itself, many elements at a time: a block of
+them is dealt out to ``LANES`` totals, which a vector instruction adds to together, and totals of
+blocks are folded in pairs, so that rounding errors grow with the logarithm of the length (Higham,
+*Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 4.2).
 """
 
 from __future__ import annotations
@@ -13,11 +16,40 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from mtlib.kernels.jit import Kernel
+from mtlib.kernels.jit import Kernel, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
+from mtlib.memory import allocate
 
-BLOCK = 1024  # outputs accumulated at a time: 8 KB, which stays in the first-level cache
+LANES = 64  # totals that are added to side by side
+BLOCK = 32 * LANES  # elements folded one after the other before folding in pairs
+COLUMNS = 1024  # outputs accumulated at once: few enough to stay in the first-level cache
+
+
+class Fold:
+    """A function of two numbers put into a loop nest; call as ``fold(out, a, layout, dims)``.
+
+    ``out`` and ``a`` are storages, ``layout`` is that of ``a``, and ``dims`` are folded into a
+    row-major ``out``.  ``start`` is what folding nothing gives.
+    """
+
+    def __init__(self, f, start: float) -> None:
+        self._columns = Kernel(lambda each: _make_columns(each, f, start))
+        self._rows = Kernel(lambda each: _make_rows(each, f, start))
+
+    def __call__(self, out, a, layout: Layout, dims: tuple[int, ...]) -> None:
+        kept, reduced = split(layout, dims)
+        outputs, threads = kept[0, 0] * kept[0, -1], threads_for(layout.size)
+        if kept[2, -1] == 1 and kept[0, -1] > 1 and reduced[1, -1] != 1:
+            width = min(COLUMNS, -(-int(kept[0, -1]) // threads))
+            self._columns.run(threads, out, a, kept, reduced, width)
+        elif outputs < threads:  # too few to go round: share out the elements of each
+            parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")
+            self._rows.run(threads, parts, a, kept, reduced, threads)
+            whole = plan(Layout((outputs,), (1,), 0), Layout((outputs,), (threads,), 0))
+            self._rows.run(1, out, parts, whole, plan(Layout((threads,), (1,), 0)), 1)
+        else:
+            self._rows.run(threads, out, a, kept, reduced, 1)
 
 
 def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -39,41 +71,83 @@ def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray
     return plan(contiguous(outputs.shape), outputs), plan(part(dims, 0))
 
 
-def reduce_kernel(f, start):
-    """``out[i] = f(… f(f(start, a[i, 0]), a[i, 1]) …)``; call as
-    ``kernel(out, a, *split(layout, dims), work=n)``."""
+def _make_columns(each, f, start):
+    def columns(out, a, kept, reduced, width):
+        """A row of ``width`` outputs at once, adding one row of elements after the other."""
+        length, stride = reduced[0, -1], reduced[1, -1]
+        blocks = (kept[0, -1] + width - 1) // width
+        for task in each(kept[0, 0] * blocks):
+            row, first = task // blocks, task % blocks * width
+            n = min(width, kept[0, -1] - first)
+            o = start_of_row(row, kept, 1) + first
+            p = start_of_row(row, kept, 2) + first
+            totals = out[o : o + n]
+            totals[:] = start
+            for run in range(reduced[0, 0]):
+                q = p + start_of_row(run, reduced, 1)
+                for r in range(0, length - 3, 4):  # four at a time load and store totals less often
+                    at = q + r * stride
+                    x0, x1 = a[at : at + n], a[at + stride : at + stride + n]
+                    at += 2 * stride
+                    x2, x3 = a[at : at + n], a[at + stride : at + stride + n]
+                    for i in range(len(totals)):
+                        totals[i] = f(f(f(f(totals[i], x0[i]), x1[i]), x2[i]), x3[i])
+                for r in range(length // 4 * 4, length):
+                    x0 = a[q + r * stride : q + r * stride + n]
+                    for i in range(len(totals)):
+                        totals[i] = f(totals[i], x0[i])
 
-    def make(each):
-        def loop(out, a, kept, reduced):
-            width, sk = kept[0, -1], kept[2, -1]
-            length, sr = reduced[0, -1], reduced[1, -1]
-            blocks = (width + BLOCK - 1) // BLOCK
-            for task in each(kept[0, 0] * blocks):
-                row, first = task // blocks, task % blocks * BLOCK
-                n = min(BLOCK, width - first)
-                o = start_of_row(row, kept, 1) + first
-                p = start_of_row(row, kept, 2) + first * sk
-                totals = out[o : o + n]
-                totals[:] = start
-                if sk == 1 and sr != 1:
-                    for run in range(reduced[0, 0]):
-                        q = p + start_of_row(run, reduced, 1)
-                        for r in range(length):
-                            x = a[q + r * sr : q + r * sr + n]
-                            for i in range(len(totals)):
-                                totals[i] = f(totals[i], x[i])
-                else:
-                    for i in range(n):
-                        total = totals[i]
-                        for run in range(reduced[0, 0]):
-                            q = p + i * sk + start_of_row(run, reduced, 1)
-                            for r in range(length):
-                                total = f(total, a[q + r * sr])
-                        totals[i] = total
+    return columns
 
-        return loop
 
-    return Kernel(make)
+def _make_rows(each, f, start):
+    def rows(out, a, kept, reduced, parts):
+        """One output at a time, or ``parts`` parts of it: ``out`` has (outputs, parts) elements."""
+        width, spacing = kept[0, -1], kept[2, -1]
+        length, stride = reduced[0, -1], reduced[1, -1]
+        for task in each(kept[0, 0] * width * parts):
+            i, part = task // parts, task % parts
+            first, last = length * part // parts, length * (part + 1) // parts
+            p = start_of_row(i // width, kept, 2) + i % width * spacing
+            total = out.dtype.type(start)
+            if stride != 1 or length < LANES:
+                for run in range(reduced[0, 0]):
+                    q = p + start_of_row(run, reduced, 1)
+                    for r in range(first, last):
+                        total = f(total, a[q + r * stride])
+            else:
+                lanes = np.empty(LANES, out.dtype)
+                waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the
+                blocks = 0  # binary digits of the number of blocks so far
+                for run in range(reduced[0, 0]):
+                    q = p + start_of_row(run, reduced, 1)
+                    for at in range(q + first, q + last, BLOCK):
+                        x = a[at : min(at + BLOCK, q + last)]
+                        lanes[:] = start
+                        even = len(x) // LANES * LANES
+                        for r in range(0, even, LANES):
+                            y = x[r : r + LANES]
+                            for j in range(LANES):
+                                lanes[j] = f(lanes[j], y[j])
+                        for r in range(even, len(x)):
+                            lanes[r - even] = f(lanes[r - even], x[r])
+                        half = LANES // 2
+                        while half > 0:
+                            for j in range(half):
+                                lanes[j] = f(lanes[j], lanes[j + half])
+                            half //= 2
+                        level, value = 0, lanes[0]
+                        while blocks >> level & 1:
+                            value = f(waiting[level], value)
+                            level += 1
+                        waiting[level] = value
+                        blocks += 1
+                for level in range(64):
+                    if blocks >> level & 1:
+                        total = f(total, waiting[level])
+            out[task] = total
+
+    return rows
 
 
 @register_jitable
@@ -96,7 +170,7 @@ def _min(total, x):
     return total if total <= x or total != total else x
 
 
-total = reduce_kernel(_add, 0.0)
-product = reduce_kernel(_mul, 1.0)
-largest = reduce_kernel(_max, -np.inf)
-smallest = reduce_kernel(_min, np.inf)
+total = Fold(_add, 0.0)
+product = Fold(_mul, 1.0)
+largest = Fold(_max, -np.inf)
+smallest = Fold(_min, np.inf)

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 from numba.extending import register_jitable
 
-from mtlib.layout import Layout, collapse
+from mtlib.layout import Layout, collapse, permute
 
 
 def plan(*layouts: Layout) -> np.ndarray:
@@ -27,6 +27,10 @@ def plan(*layouts: Layout) -> np.ndarray:
            [ 0, 12,  1],
            [ 0,  0,  1]])
     """
+    first = layouts[0]
+    if not first.is_contiguous():  # walk in the order in which the first operand lies in memory
+        order = sorted(range(len(first.shape)), key=lambda d: -abs(first.strides[d]))
+        layouts = tuple(permute(x, order) for x in layouts)
     shape, strides = collapse(layouts[0].shape, *(x.strides for x in layouts))
     rows = [(x.offset, *steps) for x, steps in zip(layouts, strides, strict=True)]
     return np.array([(prod(shape[:-1]), *shape), *rows], dtype=np.int64)

@@ -7,15 +7,16 @@ import numbers
 import numpy as np
 
 from mtlib.kernels.walk import plan
-from mtlib.layout import broadcast_shapes
+from mtlib.layout import broadcast_shapes, dense_like
+from mtlib.memory import allocate
 from mtlib.ops.views import Expand
 from mtlib.tensor import Tensor, float_dtype
 
 
 def run(kernel, name: str, *operands: Tensor) -> Tensor:
-    """A new tensor filled by ``kernel`` from operands of one shape and dtype."""
-    first = operands[0]
-    out = Tensor.empty(first.shape, first.dtype, name)
+    """A new tensor filled by ``kernel`` from operands of one shape; its dtype is the last's."""
+    layout = dense_like(*(x.layout for x in operands))
+    out = Tensor(allocate(layout.shape, operands[-1].dtype, name), layout)
     if out.size:
         table = plan(out.layout, *(x.layout for x in operands))
         kernel(out.storage, *(x.storage for x in operands), table, work=out.size)
@@ -23,20 +24,40 @@ def run(kernel, name: str, *operands: Tensor) -> Tensor:
 
 
 def operands(name: str, *values) -> list[Tensor]:
-    """``values`` as tensors of one dtype and, by stretching, of one shape."""
-    tensors = [x for x in values if isinstance(x, (Tensor, np.ndarray))]
-    dtype = np.result_type(*(float_dtype(x.dtype, name) for x in tensors)) if tensors else None
-    lifted = [_lift(x, dtype, name) for x in values]
-    shape = broadcast_shapes(*(x.shape for x in lifted), name=name)
+    """``values`` as tensors of one dtype and, by stretching, of one shape.
+
+    A number takes the dtype of the tensors and arrays beside it; among those, float64 wins.
+    """
+    dtype = common_dtype(name, *values)
+    return stretched(name, *((value, dtype) for value in values))
+
+
+def common_dtype(name: str, *values) -> np.dtype:
+    """The dtype that ``values`` can be computed in together."""
+    found = [d for x in values if (d := _own_dtype(x, name)) is not None]
+    return np.result_type(*found) if found else np.dtype(np.float64)
+
+
+def stretched(name: str, *pairs) -> list[Tensor]:
+    """Each value of ``pairs`` as a tensor of the dtype beside it, all stretched to one shape."""
+    shape = broadcast_shapes(*(np.shape(value) for value, _ in pairs), name=name)
+    lifted = [lift(value, dtype, name) for value, dtype in pairs]
     return [x if x.shape == shape else Expand.apply(x, shape) for x in lifted]
 
 
-def _lift(value, dtype, name: str) -> Tensor:
+def _own_dtype(value, name: str) -> np.dtype | None:
+    """The float dtype that ``value`` brings with it; None for a number, which brings none."""
+    if isinstance(value, (numbers.Real, np.bool_)):
+        return None
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        return float_dtype(value.dtype, name)
+    raise TypeError(f"{name}: an operand must be a tensor or a number, got {type(value).__name__}")
+
+
+def lift(value, dtype: np.dtype, name: str) -> Tensor:
+    """``value`` as a tensor of ``dtype``."""
     if isinstance(value, Tensor):
         return value.to(dtype)
-    if isinstance(value, (numbers.Real, np.ndarray)):
-        array = np.asarray(value, dtype)
-        out = Tensor.empty(array.shape, array.dtype, name)
-        out.storage[...] = array.ravel()
-        return out
-    raise TypeError(f"{name}: an operand must be a tensor or a number, got {type(value).__name__}")
+    out = Tensor.empty(np.shape(value), dtype, name)
+    out.numpy()[...] = value
+    return out

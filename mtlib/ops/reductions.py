@@ -16,12 +16,12 @@ from mtlib.ops.zips import where
 from mtlib.tensor import Tensor
 
 
-def _run(kernel, name: str, a: Tensor, dims: tuple[int, ...]) -> Tensor:
+def _run(fold, name: str, a: Tensor, dims: tuple[int, ...]) -> Tensor:
     """``a`` folded over ``dims``, which stay with size 1."""
     shape = tuple(1 if d in dims else n for d, n in enumerate(a.shape))
     out = Tensor.empty(shape, a.dtype, name)
     if out.size:
-        kernel(out.storage, a.storage, *kernels.split(a.layout, dims), work=a.size)
+        fold(out.storage, a.storage, a.layout, dims)
     return out
 
 
@@ -116,7 +116,14 @@ FOLDS = {"add": ReduceAdd, "mul": Prod, "max": Max, "min": Min}
 
 
 def _reduce(function, a: Tensor, dim, keepdim: bool) -> Tensor:
+    if not isinstance(a, Tensor):
+        raise TypeError(f"{function.name}: expected a tensor, got {type(a).__name__}")
     dims = as_dims(dim, a.ndim, function.name)
+    if function in (Max, Min) and _count(a, dims, function.name) == 0:
+        raise ValueError(
+            f"{function.name}: shape {a.shape} has nothing to reduce over dim {dim}, and there is "
+            "no largest or smallest of nothing"
+        )
     return _drop(function.apply(a, dims), dims, keepdim)
 
 
@@ -136,7 +143,7 @@ def reduce(a: Tensor, how: str, dim=None, keepdim: bool = False) -> Tensor:
     >>> mtlib.reduce(mtlib.ones(2, 4, 3), "add", 1, keepdim=True).shape
     (2, 1, 3)
     """
-    if how not in FOLDS:
+    if how not in tuple(FOLDS):
         raise ValueError(f"reduce: {how!r} is not one of {', '.join(FOLDS)}")
     return _reduce(FOLDS[how], a, dim, keepdim)
 
@@ -174,7 +181,6 @@ def max(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     >>> mtlib.arange(6).view(2, 3).max(1)
     tensor([2., 5.])
     """
-    _not_empty(a, dim, "max")
     return _reduce(Max, a, dim, keepdim)
 
 
@@ -185,13 +191,7 @@ def min(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     >>> mtlib.arange(6).view(2, 3).min(1)
     tensor([0., 3.])
     """
-    _not_empty(a, dim, "min")
     return _reduce(Min, a, dim, keepdim)
-
-
-def _not_empty(a: Tensor, dim, name: str) -> None:
-    if _count(a, dim, name) == 0:
-        raise ValueError(f"{name}: shape {a.shape} has nothing to reduce over dim {dim}")
 
 
 def prod(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
@@ -211,6 +211,6 @@ def var(a: Tensor, dim=None, correction: int = 1, keepdim: bool = False) -> Tens
     >>> mtlib.tensor([1.0, 2.0, 3.0]).var(), mtlib.tensor([1.0, 2.0, 3.0]).var(correction=0)
     (tensor(1.), tensor(0.6667))
     """
-    off = a - mean(a, dim, keepdim=True)
     free = _count(a, dim, "var") - correction
+    off = a - mean(a, dim, keepdim=True)
     return sum(off * off, dim, keepdim) / (free if free > 0 else 0)

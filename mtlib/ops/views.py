@@ -52,8 +52,9 @@ class Permute(_View):
 
     @staticmethod
     def forward(ctx, a, dims):
+        layout = layouts.permute(a.layout, dims)
         ctx.inverse = tuple(sorted(range(a.ndim), key=dims.__getitem__))
-        return Tensor(a.storage, layouts.permute(a.layout, dims))
+        return Tensor(a.storage, layout)
 
     @staticmethod
     def backward(ctx, d):
@@ -110,6 +111,10 @@ class Scatter(Function):
     @staticmethod
     def backward(ctx, d):
         return d[ctx.key], None, None
+
+    @staticmethod
+    def traffic(inputs, output):
+        return inputs[0].size, inputs[0].size  # the zeros come from the operating system
 
 
 class Contiguous(Function):
@@ -196,7 +201,7 @@ def unsqueeze(a: Tensor, dim: int) -> Tensor:
     >>> mtlib.zeros(2, 4).unsqueeze(-1).shape
     (2, 4, 1)
     """
-    dim = as_dim(dim, a.ndim + 1, "unsqueeze")
+    dim = as_dim(dim, a.ndim + 1, "unsqueeze", of="the result")
     return View.apply(a, (*a.shape[:dim], 1, *a.shape[dim:]))
 
 
@@ -221,7 +226,9 @@ def broadcast_to(a: Tensor, *shape) -> Tensor:
     >>> mtlib.arange(3).broadcast_to(2, 3).strides
     (0, 1)
     """
-    return Expand.apply(a, as_shape(shape, "broadcast_to"))
+    wanted = as_shape(shape, "broadcast_to")
+    layouts.expand(a.layout, wanted, "broadcast_to")  # if it does not stretch, say who asked
+    return Expand.apply(a, wanted)
 
 
 def index(a: Tensor, key) -> Tensor:

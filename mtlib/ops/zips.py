@@ -7,9 +7,9 @@ operands to be of one shape.
 
 from __future__ import annotations
 
-from mtlib.autograd import Function
+from mtlib.autograd import Function, no_grad
 from mtlib.kernels import elementwise
-from mtlib.ops.lift import operands, run
+from mtlib.ops.lift import common_dtype, operands, run, stretched
 from mtlib.tensor import Tensor
 
 
@@ -162,17 +162,13 @@ class Where(_Zip):
 
 
 class Compare(_Zip):
-    """1 where the comparison holds, else 0; it has no gradient."""
+    """1 where the comparison holds, else 0.  A step has no slope to speak of, so no backward."""
 
     name = "compare"
 
     @staticmethod
     def forward(ctx, a, b, name):
         return run(getattr(elementwise, name), name, a, b)
-
-    @staticmethod
-    def backward(ctx, d):
-        return None, None, None
 
 
 # --- As they are called ---------------------------------------------------------------------------
@@ -257,7 +253,9 @@ def where(condition, a, b) -> Tensor:
     >>> mtlib.where(x > 1, x, -1)
     tensor([-1., -1.,  2.,  3.])
     """
-    return Where.apply(*operands("where", condition, a, b))
+    dtype = common_dtype("where", a, b)
+    own = common_dtype("where", condition)  # a condition keeps its own dtype, and lends it to none
+    return Where.apply(*stretched("where", (condition, own), (a, dtype), (b, dtype)))
 
 
 def compare(a, b, name: str) -> Tensor:
@@ -267,4 +265,5 @@ def compare(a, b, name: str) -> Tensor:
     >>> mtlib.arange(3) >= 1
     tensor([0., 1., 1.])
     """
-    return Compare.apply(*operands(name, a, b), name)
+    with no_grad():
+        return Compare.apply(*operands(name, a, b), name)

@@ -1,0 +1,174 @@
+"""exp, log, tanh and sigmoid as plain arithmetic, so that a loop over them can use vectors.
+
+The library's ``exp`` is a call, and a loop with a call in it computes one element at a time.  These
+have no calls and no branches, only arithmetic and choices, and the compiler turns a loop over them
+into vector instructions.
+
+Each works the same way: bring the argument into a small range, where a short power series is right
+to the last bits, and put what was taken out into the exponent of the result, where a floating-point
+number keeps its powers of 2.  Errors stay within 2 units in the last place; infinities, nan and
+results too small to have all their digits come out as IEEE 754 says.
+
+Source: Muller, *Elementary Functions*, 3rd ed., chapter 11, for the reduction of the argument; the
+logarithm is arranged as in FDLIBM's e_log.c (Sun Microsystems, 1993).
+"""
+
+import math
+from math import factorial
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload, register_jitable
+
+inlined = register_jitable(forceinline=True)  # a call left standing would stop vectorisation
+
+
+def as_integer(x):
+    """The bits of a floating-point number, as an integer of the same size."""
+    return x.view(np.int32 if x.dtype == np.float32 else np.int64)
+
+
+def as_real(x):
+    """The floating-point number that has these bits."""
+    return x.view(np.float32 if x.dtype == np.int32 else np.float64)
+
+
+@intrinsic
+def _relabelled(typing_context, x):
+    """The same bits, taken to be the other kind of number; in machine code this costs nothing."""
+    integers = {types.float32: types.int32, types.float64: types.int64}
+    kind = integers.get(x) or {b: a for a, b in integers.items()}[x]
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(kind))
+
+    return kind(x), generate
+
+
+@overload(as_integer, jit_options={"forceinline": True})
+@overload(as_real, jit_options={"forceinline": True})
+def _(x):
+    return lambda x: _relabelled(x)
+
+
+def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, highest, saturated):
+    """(exp, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
+
+    Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
+    zeros at its end that a small integer times it is exact.  ``terms`` of the series for eʳ, for
+    the longer one where r is not centred, and for the logarithm.  exp is 0 below ``lowest`` and
+    infinite above ``highest``; tanh is 1 above ``saturated``.
+    """
+    zero, half, one, two = real(0), real(0.5), real(1), real(2)
+    infinity, nan = real(np.inf), real(np.nan)
+    point, offset, one_bit = integer(digits), integer(bias), integer(1)
+    rounder = real(1.5 * 2.0**digits)  # adding it rounds to an integer, left in the lowest bits
+    rounder_bits = integer(rounder.view(integer))
+    high, low, per_ln2 = real(ln2_high), real(ln2_low), real(1 / math.log(2))
+    lowest, highest, saturated = real(lowest), real(highest), real(saturated)
+
+    exp_series = tuple(real(1 / factorial(n)) for n in range(terms[0], 1, -1))
+    even = tuple(real(1 / factorial(n)) for n in range(terms[1], 1, -2))
+    odd = tuple(real(1 / factorial(n)) for n in range(terms[1] + 1, 2, -2))
+    log_series = tuple(real(2 / (2 * n + 1)) for n in range(terms[2], 0, -1))
+
+    @inlined
+    def power_of_2(k):
+        return as_real(integer((k + offset) << point))
+
+    @inlined
+    def exp(x):
+        y = lowest if x < lowest else (highest if x > highest else x)
+        shifted = y * per_ln2 + rounder
+        k = shifted - rounder  # x = k ln 2 + r, so eˣ = 2ᵏ eʳ with r close to 0
+        r = (y - k * high) - k * low
+        q = exp_series[0]
+        for i in range(1, len(exp_series)):
+            q = q * r + exp_series[i]
+        q = q * r * r + r  # eʳ - 1
+        exponent = as_integer(shifted) - rounder_bits
+        part = exponent >> one_bit  # in two steps: 2ᵏ alone can be too large or too small
+        return (one + q) * power_of_2(part) * power_of_2(exponent - part)
+
+    @inlined
+    def sigmoid(x):
+        e = exp(-x if x > zero else x)  # at most 1
+        below = one + e
+        lost = (one - below) + e  # in rounding that sum
+        y = (one if x > zero else e) / below
+        return y - y * lost * (y if x > zero else one - y)
+
+    @inlined
+    def tanh(x):
+        y = -x if x < zero else x
+        y = saturated if y > saturated else y
+        y = y + y
+        shifted = (y * per_ln2 - half) + rounder
+        k = shifted - rounder
+        r = (y - k * high) - k * low  # not below 0, so that nothing cancels in what follows
+        r2 = r * r
+        q, p = even[0], odd[0]
+        for i in range(1, len(even)):
+            q = q * r2 + even[i]
+        for i in range(1, len(odd)):
+            p = p * r2 + odd[i]
+        q = (q + p * r) * r2 + r
+        scale = power_of_2(as_integer(shifted) - rounder_bits)
+        above = scale * q + (scale - one)  # e²ʸ - 1
+        below = above + two
+        lost = (two - below) + above if above < two else (above - below) + two
+        z = above / below
+        z = z - z * lost * (half - half * z)
+        return z if x > zero else (-z if x < zero else x)
+
+    smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
+    raise_by = real(2.0 ** (digits + 2))
+    root_half, unit = (integer(real(x).view(integer)) for x in (math.sqrt(0.5), 1))
+    fraction = integer((1 << digits) - 1)
+
+    @inlined
+    def log(x):
+        tiny = x < smallest  # no exponent of its own: borrow one
+        y = x * raise_by if tiny else x
+        bits = as_integer(y) + (unit - root_half)
+        exponent = integer((bits >> point) - offset)
+        f = as_real(integer((bits & fraction) + root_half)) - one  # y = 2ᵏ (1 + f)
+        k = real(exponent - raised if tiny else exponent)
+        s = f / (two + f)
+        z = s * s
+        p = log_series[0]
+        for i in range(1, len(log_series)):
+            p = p * z + log_series[i]
+        h = half * f * f
+        y = k * high - ((h - (s * (h + p * z) + k * low)) - f)
+        y = x if x == infinity else (-infinity if x == zero else y)
+        return y if x >= zero else nan
+
+    return {"exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid}
+
+
+FLOAT32 = _functions(
+    *(np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4),
+    *((7, 10, 5), -104, 89, 10),
+)
+FLOAT64 = _functions(
+    *(np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
+    *((13, 18, 11), -746, 710, 20),
+)
+
+
+def _for_both(name: str):
+    def function(x):
+        return (FLOAT32 if x.dtype == np.float32 else FLOAT64)[name](x)
+
+    @overload(function, jit_options={"forceinline": True})
+    def _(x):
+        return FLOAT32[name] if x == types.float32 else FLOAT64[name]
+
+    return function
+
+
+exp = _for_both("exp")
+log = _for_both("log")
+tanh = _for_both("tanh")
+sigmoid = _for_both("sigmoid")

@@ -1,0 +1,307 @@
+"""Multiplying matrices, naive and fused: held together, and against NumPy."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mtlib
+
+from .operations import COMPOSITES
+from .strategies import DTYPES, check_gradient, fill, near, operands, shapes
+
+pytestmark = pytest.mark.nojit
+
+both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
+
+
+def public_functions(module) -> dict:
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    }
+
+
+class TestHeldTogether:
+    def test_what_exists_in_fused_exists_in_naive(self):
+        fused, naive = public_functions(mtlib.fused), public_functions(mtlib.naive)
+        assert set(fused) <= set(naive)
+        assert set(fused) == set(COMPOSITES)  # each has tests
+        for name, function in fused.items():
+            assert inspect.signature(function) == inspect.signature(naive[name]), name
+
+    def test_the_operator_is_the_fused_one(self):
+        a, b = mtlib.ones(2, 4), mtlib.ones(4, 3)
+        with mtlib.trace() as t:
+            _ = a @ b, a.matmul(b), mtlib.matmul(a, b)
+        assert [e.name for e in t.events] == ["matmul"] * 3
+
+
+@st.composite
+def factors(draw, dtypes=DTYPES, largest=5, rank=3):
+    """Two operands that can be multiplied: 1-D, 2-D or stacks whose batches broadcast."""
+    batch = draw(shapes(max_rank=rank, max_size=largest - 2))
+    m, k, n = (draw(st.integers(0, largest)) for _ in "mkn")
+    left, right = (m, k), (k, n)
+    if draw(st.integers(0, 4)):
+        a, b = (*draw(near(batch)), *left), (*draw(near(batch)), *right)
+    else:  # one or both of them a vector
+        a = draw(st.sampled_from(((k,), left)))
+        b = (k,) if a == left else draw(st.sampled_from(((k,), right)))
+    return tuple(draw(operands(shape, draw(st.sampled_from(dtypes)))) for shape in (a, b))
+
+
+def check_product(result, a: np.ndarray, b: np.ndarray) -> None:
+    """Within k · eps · |a| |b|: each of k products and k sums is rounded once (Higham, 3.5)."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    k = a.shape[-1]
+    expected, sizes = np.matmul(a, b), np.matmul(abs(a), abs(b))
+    assert result.shape == expected.shape
+    eps = np.finfo(result.dtype).eps
+    assert (np.abs(result.numpy() - expected) <= (k + 1) * eps * sizes).all()
+
+
+@both
+@given(pair=factors())
+@settings(max_examples=60)
+def test_forward(module, pair):
+    a, b = pair
+    result = module.matmul(a.tensor, b.tensor)
+    assert result.dtype == np.result_type(a.array, b.array)
+    check_product(result, a.array, b.array)
+
+
+@both
+@given(pair=factors((np.float64,), largest=3, rank=2))
+@settings(max_examples=25)
+def test_backward(module, pair):
+    check_gradient(module.matmul, *pair)
+
+
+@given(pair=factors())
+@settings(max_examples=40)
+def test_naive_and_fused_agree(pair):
+    results = []
+    for module in (mtlib.naive, mtlib.fused):
+        a, b = (mtlib.tensor(x.array, requires_grad=True) for x in pair)
+        c = module.matmul(a, b)
+        c.backward(mtlib.tensor(fill("any", c.shape, c.dtype, 1)))
+        results.append((c, a.grad, b.grad))
+    for one, other in zip(*results, strict=True):
+        assert one.dtype == other.dtype
+        tolerance = 200 * np.finfo(one.dtype).eps  # of the few, moderate values drawn
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+@both
+def test_backward_is_two_more_products(module):
+    """The gradient of M is d Nᵀ, and that of N is Mᵀ d."""
+    a, b, d = (fill("any", shape, np.float64, 1) for shape in ((2, 4), (4, 3), (2, 3)))
+    x, y = mtlib.tensor(a, requires_grad=True), mtlib.tensor(b, requires_grad=True)
+    module.matmul(x, y).backward(mtlib.tensor(d))
+    np.testing.assert_allclose(x.grad, d @ b.T, rtol=1e-14)
+    np.testing.assert_allclose(y.grad, a.T @ d, rtol=1e-14)
+
+
+@both
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((2, 0), (0, 3)),
+        ((0, 4), (4, 3)),
+        ((2, 4), (4, 0)),
+        ((0, 0), (0, 0)),
+        ((0,), (0,)),
+        ((3, 2, 0), (0, 4)),
+        ((0, 2, 3), (3, 4)),
+        ((2, 1, 2, 3), (5, 3, 4)),
+        ((1, 1), (1, 1)),
+        ((2, 3, 1, 4), (2, 1, 4, 2)),
+        ((3, 1, 2, 1, 2), (1, 2, 1, 2, 3)),
+    ],
+)
+def test_corners(module, a, b):
+    """Where there is nothing to add up the sum is 0; batches that no single stride walks."""
+    x, y = fill("any", a, np.float64, 1), fill("any", b, np.float64, 2)
+    s, t = mtlib.tensor(x, requires_grad=True), mtlib.tensor(y, requires_grad=True)
+    result = module.matmul(s, t)
+    check_product(result, x, y)
+    result.sum().backward()
+    assert s.grad.shape == a
+    assert t.grad.shape == b
+
+
+@both
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (1, 0, 2, 3), (1, 0, 3, 2), (0, 1, 3, 2)])
+@pytest.mark.parametrize("step", [1, -1, -2])
+def test_batches_of_batches_on_permuted_and_reversed_operands(module, axes, step):
+    x = fill("any", (4, 4, 4, 4), np.float64, 1).transpose(axes)[::step, ::2, ::step, :]
+    y = fill("any", (1, 4, 4, 4), np.float64, 2).transpose(0, 1, 3, 2)[:, ::-2, ::-1, ::step]
+    check_product(module.matmul(mtlib.from_numpy(x), mtlib.from_numpy(y)), x, y)
+
+
+@both
+def test_nan_and_infinity_pass_through(module):
+    a = np.array([[np.inf, 1.0], [np.nan, 1.0], [0.0, 2.0]])
+    b = np.array([[1.0, 0.0], [1.0, 1.0]])
+    with np.errstate(invalid="ignore"):
+        expected = a @ b
+    np.testing.assert_array_equal(module.matmul(mtlib.tensor(a), mtlib.tensor(b)), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(65, 70, 67), (1, 300, 200), (257, 3, 129), (100, 100, 1)])
+def test_large(dtype, order, shape):
+    """Enough work for threads, and sizes that no tile divides."""
+    m, k, n = shape
+    x = np.asarray(fill("any", (m, k), dtype, 1), order=order)
+    y = np.asarray(fill("any", (k, n), dtype, 2), order=order)
+    a, b = mtlib.from_numpy(x), mtlib.from_numpy(y)
+    a.requires_grad = b.requires_grad = True
+    c = a @ b
+    check_product(c, x, y)
+    d = fill("any", (m, n), dtype, 3)
+    c.backward(mtlib.tensor(d))
+    check_product(a.grad, d, y.T)
+    check_product(b.grad, x.T, d)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_operand_that_may_not_be_written_to(dtype):
+    x = np.broadcast_to(np.arange(3, dtype=dtype), (2, 3))
+    assert not x.flags.writeable
+    t = mtlib.from_numpy(x)
+    check_product(t @ t.T, x, x.T)
+    assert t.sum().item() == 6
+
+
+class TestWhatRuns:
+    def test_the_naive_pipeline(self):
+        a, b = mtlib.rand(2, 4, seed=0), mtlib.rand(4, 3, seed=1)
+        with mtlib.trace() as t:
+            mtlib.naive.matmul(a, b)
+        steps = [(e.kind, e.output_shapes[0], e.output_strides[0]) for e in t.events]
+        views, rest = steps[:4], steps[4:]
+        assert sorted(views) == [
+            ("view", (1, 4, 3), (12, 3, 1)),
+            ("view", (2, 4, 1), (4, 1, 1)),
+            ("view", (2, 4, 3), (0, 3, 1)),  # each stretched along what it lacks
+            ("view", (2, 4, 3), (4, 1, 0)),
+        ]
+        assert rest == [
+            ("zip", (2, 4, 3), (12, 3, 1)),
+            ("reduce", (2, 1, 3), (3, 3, 1)),
+            ("view", (2, 3), (3, 1)),
+        ]
+        assert [(e.reads, e.writes) for e in t.events[4:]] == [(48, 24), (24, 6), (0, 0)]
+
+    def test_fused_makes_nothing_but_the_result(self):
+        a, b = mtlib.rand(2, 4, seed=0), mtlib.rand(4, 3, seed=1)
+        with mtlib.trace() as t:
+            c = a @ b
+        (event,) = t.events
+        assert (event.name, event.kind, event.phase) == ("matmul", "fused", "forward")
+        assert event.input_strides == ((4, 1), (3, 1))
+        assert t.peak_bytes == event.bytes_allocated == c.nbytes
+
+    @pytest.mark.parametrize("transposed", [False, True])
+    def test_backward_copies_no_operand(self, transposed):
+        a, b = mtlib.rand(5, 4, requires_grad=True, seed=0), mtlib.rand(4, 3, requires_grad=True)
+        left = a if not transposed else mtlib.rand(4, 5, requires_grad=True, seed=0).T
+        c, d = left @ b, mtlib.ones(5, 3)
+        with mtlib.trace() as t:
+            c.backward(d)
+        assert {e.name for e in t.events if e.kind != "view"} == {"matmul"}
+        assert len(t.by_name("matmul")) == 2
+        if not transposed:  # else the gradient of a view is copied into the layout of its leaf
+            assert t.peak_bytes == d.nbytes + a.nbytes + b.nbytes
+            assert t.allocated_bytes == t.peak_bytes
+
+    @pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused])
+    def test_what_is_saved(self, module):
+        m, k, n = 2, 4, 3
+        saved = m * k + k * n + (m * k * n if module is mtlib.naive else 0)
+        a, b = mtlib.rand(m, k, requires_grad=True), mtlib.rand(k, n, requires_grad=True)
+        with mtlib.trace() as t:
+            c = module.matmul(a, b)
+        assert t.saved_bytes == 8 * saved
+        del c
+        with mtlib.trace() as t, mtlib.no_grad():
+            module.matmul(a, b)
+        assert t.saved_bytes == 0
+
+
+class TestErrors:
+    @both
+    @pytest.mark.parametrize(
+        ("a", "b", "says"),
+        [
+            ((2, 4), (3, 5), r"(2, 4) @ (3, 5): inner dimensions 4 and 3 differ"),
+            ((4,), (3,), r"(4,) @ (3,): inner dimensions 4 and 3 differ"),
+            ((4,), (3, 4), r"(4,) @ (3, 4): inner dimensions 4 and 3 differ"),
+            ((2, 4), (3,), r"(2, 4) @ (3,): inner dimensions 4 and 3 differ"),
+            ((0, 4), (0, 3), r"(0, 4) @ (0, 3): inner dimensions 4 and 0 differ"),
+            ((), (3,), r"() @ (3,): the left operand is a scalar; use *"),
+            ((2, 3), (), r"(2, 3) @ (): the right operand is a scalar; use *"),
+            (
+                (2, 3, 4),
+                (3, 4, 5),
+                r"(2, 3, 4) @ (3, 4, 5): batch dimensions (2,) and (3,) do not broadcast",
+            ),
+        ],
+    )
+    def test_shapes(self, module, a, b, says):
+        a, b = mtlib.zeros(a), mtlib.zeros(b, dtype="float32")
+        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^matmul: ") as caught:
+            module.matmul(a, b)
+        assert str(caught.value) == f"matmul: {says}"
+        assert t.buffers == t.events == []
+
+    @both
+    @pytest.mark.parametrize("other", [2, 2.0, [[1.0]], None, "a", np.float64(1)])
+    def test_only_tensors_and_arrays(self, module, other):
+        for pair in ((mtlib.ones(2, 2), other), (other, mtlib.ones(2, 2))):
+            with pytest.raises(TypeError, match=r"^matmul: operands must be tensors, got "):
+                module.matmul(*pair)
+
+    def test_the_operator_leaves_what_it_does_not_know_to_python(self):
+        with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for @"):
+            mtlib.ones(2) @ "a"
+        with pytest.raises(TypeError, match=r"operands must be tensors, got int"):
+            mtlib.ones(2) @ 2
+
+    @both
+    def test_arrays_of_other_dtypes(self, module):
+        a, b = mtlib.ones(2, 2), np.ones((2, 2))
+        check_product(module.matmul(a, b.astype(int)), a.numpy(), b)
+        check_product(module.matmul(b.astype(bool), a), b, a.numpy())
+        with pytest.raises(TypeError, match=r"^matmul: dtype complex128 is not supported"):
+            module.matmul(a, b * 1j)
+        product = b @ a
+        assert isinstance(product, mtlib.Tensor)
+        check_product(product, b, a.numpy())
+
+    def test_a_naive_product_too_large_for_memory(self):
+        a, b = mtlib.ones(1, 1).expand(10**5, 10**5), mtlib.ones(1, 1).expand(10**5, 10**5)
+        says = (
+            r"^matmul: the zipped intermediate of shape \(100000, 100000, 100000\) would take "
+            r"8\.0 PB, and .* are available$"
+        )
+        with mtlib.trace() as t, pytest.raises(MemoryError, match=says):
+            mtlib.naive.matmul(a, b)
+        assert t.buffers == t.events == []
+
+    def test_a_fused_product_too_large_for_memory(self):
+        a = mtlib.ones(1, 1).expand(10**7, 1)
+        with (
+            mtlib.trace() as t,
+            pytest.raises(MemoryError, match=r"^matmul: an array of .* 800\.0 TB"),
+        ):
+            a @ a.T
+        assert t.buffers == []

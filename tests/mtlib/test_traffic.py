@@ -1,0 +1,156 @@
+"""Reads and writes as stated, against loads and stores as counted.
+
+Each kernel is a plain Python function under its compiled form. Here that function is run, on arrays
+that count.
+"""
+
+import numpy as np
+import pytest
+
+import mtlib
+from mtlib.kernels.jit import Kernel
+from mtlib.kernels.matmul import ijk
+from mtlib.ops import zips
+
+from .strategies import DTYPES
+
+pytestmark = pytest.mark.nojit
+
+
+class Counting(np.ndarray):
+    """An array that keeps, beside each element, how often it was loaded and stored."""
+
+    @classmethod
+    def over(cls, array):
+        self = array.view(cls)
+        self.loads, self.stores = np.zeros(array.shape, int), np.zeros(array.shape, int)
+        return self
+
+    def __getitem__(self, key):
+        part = super().__getitem__(key)
+        if isinstance(part, Counting):
+            part.loads, part.stores = self.loads[key], self.stores[key]
+        else:
+            self.loads[key] += 1
+        return part
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.stores[key] += 1
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Kernels run as Python from here on; what each got is put in the list."""
+    runs = []
+
+    def run(self, threads, *arrays):
+        runs.append(counted_run(self.serial, *arrays))
+
+    monkeypatch.setattr(Kernel, "run", run)
+    return runs
+
+
+def counted_run(function, *arrays):
+    """Run the Python under a compiled function; the arrays of numbers, with what was counted."""
+    arrays = [Counting.over(x) if getattr(x, "dtype", None) in DTYPES else x for x in arrays]
+    getattr(function, "py_func", function)(*arrays)
+    return [x for x in arrays if isinstance(x, Counting)]
+
+
+def traffic(run) -> tuple[int, int]:
+    """Loads from the operands and stores to the output of one kernel."""
+    out, *operands = run
+    return sum(x.loads.sum() for x in operands), out.stores.sum()
+
+
+def stated(call, *operands):
+    with mtlib.trace() as t:
+        call(*operands)
+    return t.reads, t.writes
+
+
+A = mtlib.rand(3, 4, seed=0)
+B = mtlib.rand(3, 4, seed=1)
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "transposed": lambda x: x.T,
+    "stepped": lambda x: x[:, ::2],
+    "reversed": lambda x: x[::-1, ::-1],
+    "empty": lambda x: x[:0],
+}
+every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+@every_layout
+@pytest.mark.parametrize("name", ["sqrt", "relu", "__neg__"])
+def test_map(counted, layout, name):
+    a = layout(A)
+    claim = stated(lambda a: getattr(a, name)(), a)
+    assert claim == (a.size, a.size)
+    assert sum(traffic(run)[0] for run in counted) == a.size
+    assert sum(traffic(run)[1] for run in counted) == a.size
+
+
+@every_layout
+@pytest.mark.parametrize("f", [zips.add, zips.pow, zips.maximum])
+def test_zip(counted, layout, f):
+    a, b = layout(A), layout(B)
+    claim = stated(f, a, b)
+    assert claim == (2 * a.size, a.size)
+    assert sum(traffic(run)[0] for run in counted) == 2 * a.size
+    assert sum(traffic(run)[1] for run in counted) == a.size
+
+
+def test_where(counted):
+    claim = stated(mtlib.where, A, B, A)
+    (run,) = counted
+    loads, stores = traffic(run)
+    assert claim == (loads, stores) == (3 * A.size, A.size)
+
+
+@pytest.mark.parametrize("call", [lambda a: a.to("float32"), lambda a: a.T.contiguous()])
+def test_copies(counted, call):
+    claim = stated(call, A)
+    assert claim == traffic(counted[0]) == (A.size, A.size)
+
+
+def test_scatter(counted):
+    x = mtlib.rand(3, 4, requires_grad=True)
+    y = x[:, 1:3]
+    d = mtlib.ones(3, 2)
+    claim = stated(y.backward, d)
+    assert claim == traffic(counted[0]) == (6, 6)
+
+
+@every_layout
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("name", ["sum", "prod"])
+def test_reduce(counted, layout, dim, name):
+    a = layout(A)
+    result = getattr(a, name)(dim)
+    counted.clear()
+    claim = stated(lambda a: getattr(a, name)(dim), a)
+    assert claim == (a.size, result.size)
+    for out, operand in counted:
+        assert operand.loads.sum() == a.size
+        assert (operand.loads <= 1).all()  # each once
+        assert (out.stores > 0).all()
+        assert out.size == result.size
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 4, 3), (1, 5, 1), (3, 0, 2)])
+def test_matmul(m, k, n):
+    """What the ledger states is the traffic of the plain loop nest."""
+    a, b = mtlib.rand(m, k), mtlib.rand(k, n)
+    claim = stated(mtlib.fused.matmul, a, b)
+    run = counted_run(ijk, np.empty((m, n)), a.numpy(), b.numpy())
+    assert claim == traffic(run) == (2 * m * k * n, m * n)
+    _, x, y = run
+    assert (x.loads == n).all()  # each element of a meets each column of b
+    assert (y.loads == m).all()
+
+
+def test_batches_count_too():
+    assert stated(mtlib.fused.matmul, mtlib.rand(2, 1, 2, 4), mtlib.rand(3, 4, 3)) == (288, 36)
