@@ -132,8 +132,8 @@ class Context:
                     f"save_for_backward: {self.function.__name__}.forward saves a "
                     f"{type(t).__name__}; only tensors are saved, set anything else on ctx"
                 )
-        needed = any(self.needs_input_grad)
-        self._saved = tuple(None if t is None else t.detach() for t in tensors if needed)
+        needed = True in self.needs_input_grad
+        self._saved = tuple([None if t is None else t.detach() for t in tensors]) if needed else ()
 
     @property
     def saved_tensors(self) -> tuple:
@@ -241,17 +241,18 @@ class Function:
     @classmethod
     def apply(cls, *arguments):
         """Run forward, entering it in the ledger and, where gradients flow, in the graph."""
-        enabled = _thread.grad_enabled
-        needs = tuple(
-            enabled and isinstance(x, Differentiable) and x.requires_grad for x in arguments
-        )
+        run = cls._recorded if is_recording() else cls._run
+        if not _thread.grad_enabled:
+            return run(Context(cls, (False,) * len(arguments)), arguments)
+        needs = tuple([isinstance(x, Differentiable) and x._requires_grad for x in arguments])
         ctx = Context(cls, needs)
         _thread.grad_enabled = False  # what forward is made of is not differentiated, it is
         try:
-            output = cls._recorded(ctx, arguments) if is_recording() else cls._run(ctx, arguments)
+            output = run(ctx, arguments)
         finally:
-            _thread.grad_enabled = enabled
-        if any(needs):
+            _thread.grad_enabled = True
+        if True in needs:
+            output = output.detach()  # forward may hold on to what it returned, and so to its node
             output._requires_grad = True
             output.grad_fn = Node(cls, ctx, arguments, output.shape)
         return output
@@ -263,9 +264,10 @@ class Function:
             raise TypeError(
                 f"{cls.__name__}.forward must return a tensor, got {type(output).__name__}"
             )
-        # Forward may return an input, or hold on to what it returns.  What the node is hung on
-        # must be neither.
-        return output.detach()
+        for x in arguments:
+            if x is output:  # the result of an operation is never one of its arguments
+                return output.detach()
+        return output
 
     @classmethod
     def _recorded(cls, ctx: Context, arguments):

@@ -56,6 +56,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     tensor([[ 42.,  48.,  54.],
             [114., 136., 158.]])
     """
+    if _plain(a, b):  # the common case: for a small product the checks would take longer
+        return MatMul.apply(a, b)
     a, b, shape = matmul_operands(a, b)
     if a.ndim > 2 or b.ndim > 2:
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -64,14 +66,27 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return product if product.shape == shape else product.view(shape)
 
 
+def _plain(a, b) -> bool:
+    """Whether these are two matrices of one dtype that fit."""
+    return (
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and len(a.layout.shape) == len(b.layout.shape) == 2
+        and a.layout.shape[1] == b.layout.shape[0]
+        and a.storage.dtype == b.storage.dtype
+    )
+
+
 def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
     """Call the kernel, which wants one batch dimension, on as few and large stacks as there are."""
-    if not out.size:
-        return
     batch = out.shape[:-2]
-    if len(batch) < 2:
-        arrays = (x.numpy() if batch else x.numpy()[None] for x in (out, a, b))
-        kernel(*arrays)
+    if not batch:
+        kernel(out.numpy()[None], a.numpy()[None], b.numpy()[None])
+        return
+    if len(batch) == 1:
+        kernel(out.numpy(), a.numpy(), b.numpy())
+        return
+    if not out.size:
         return
     lengths, steps = collapse(batch, *(x.strides[:-2] for x in (out, a, b)))
     for which in np.ndindex(lengths[:-1]):

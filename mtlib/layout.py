@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class Layout(NamedTuple):
         return True
 
 
+@lru_cache(maxsize=1024)
 def contiguous(shape: Shape) -> Layout:
     """The row-major layout: the last index moves fastest.
 

@@ -17,7 +17,7 @@ from mtlib.trace import is_recording, record_allocation
 
 Shape = tuple[int, ...]
 
-_ALWAYS_FITS = 1 << 26  # 64 MB: not worth asking the operating system about
+_ALWAYS_FITS = 1 << 23  # elements, of at most 8 bytes: not worth asking the operating system about
 
 
 def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool = False):
@@ -29,8 +29,10 @@ def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool
     >>> allocate((2, 3), "float64", "example", zero=True)
     array([0., 0., 0., 0., 0., 0.])
     """
-    check_fits(shape, dtype, name)
-    array = (np.zeros if zero else np.empty)(prod(shape), dtype)
+    size = prod(shape)
+    if size > _ALWAYS_FITS:
+        check_fits(shape, dtype, name)
+    array = np.zeros(size, dtype) if zero else np.empty(size, dtype)
     if is_recording():
         record_allocation(array, name, shape, role)
     return array
@@ -38,8 +40,9 @@ def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool
 
 def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
     """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free."""
-    nbytes = prod(shape) * np.dtype(dtype).itemsize
-    if nbytes > _ALWAYS_FITS and nbytes > (free := available_bytes()):
+    size = prod(shape)
+    nbytes = size * np.dtype(dtype).itemsize
+    if size > _ALWAYS_FITS and nbytes > (free := available_bytes()):
         raise MemoryError(
             f"{name}: {what} of shape {shape} would take {human(nbytes)}, "
             f"and {human(free)} are available"

@@ -52,7 +52,8 @@ class Tensor(Differentiable):
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
 
     def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
-        super().__init__(requires_grad)
+        self._requires_grad = requires_grad  # Differentiable's fields, set here: this runs often
+        self.grad = self.grad_fn = None
         self.storage = storage
         self.layout = layout
 
@@ -102,11 +103,12 @@ class Tensor(Differentiable):
         operation has saved for backward.
         """
         shape, strides, offset = self.layout
-        itemsize = self.storage.itemsize
-        if self.layout.size == 0:
-            return np.ndarray(shape, self.dtype)
-        byte_strides = tuple(s * itemsize for s in strides)
-        return np.ndarray(shape, self.dtype, self.storage, offset * itemsize, byte_strides)
+        storage = self.storage
+        if 0 in shape:
+            return np.ndarray(shape, storage.dtype)
+        itemsize = storage.itemsize
+        byte_strides = [s * itemsize for s in strides]
+        return np.ndarray(shape, storage.dtype, storage, offset * itemsize, byte_strides)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)

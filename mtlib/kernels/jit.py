@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
 
-SMALL = 1 << 15  # scalar operations below which one thread is faster than two
+SMALL = 1 << 17  # scalar operations that one thread does before a second is awake
 
 _one_at_a_time = threading.Lock()
 _forked = False

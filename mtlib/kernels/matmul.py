@@ -111,7 +111,7 @@ LADDER = (zip_reduce, ijk, ikj, tiled, register_tiled, threaded)
 # --- What @ runs ----------------------------------------------------------------------------------
 
 TINY = 1 << 9  # multiplications below which setting up tiles costs more than they save
-AT_ONCE = 1 << 6  # multiplications that a core does in the time of one scalar operation
+AT_ONCE = 1 << 5  # multiplications that a core does in the time of one scalar operation
 
 
 def matmul(out, a, b):

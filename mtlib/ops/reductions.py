@@ -16,13 +16,27 @@ from mtlib.ops.zips import where
 from mtlib.tensor import Tensor
 
 
-def _run(fold, name: str, a: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """``a`` folded over ``dims``, which stay with size 1."""
-    shape = tuple(1 if d in dims else n for d, n in enumerate(a.shape))
+def _run(fold, name: str, a: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    """``a`` folded over ``dims``, which stay with size 1 if ``keepdim``."""
+    shape = _kept(a.shape, dims) if keepdim else _left(a.shape, dims)
     out = Tensor.empty(shape, a.dtype, name)
     if out.size:
         fold(out.storage, a.storage, a.layout, dims)
     return out
+
+
+def _kept(shape, dims) -> tuple[int, ...]:
+    return tuple([1 if d in dims else n for d, n in enumerate(shape)])
+
+
+def _left(shape, dims) -> tuple[int, ...]:
+    return tuple([n for d, n in enumerate(shape) if d not in dims])
+
+
+def _lined_up(d: Tensor, shape, dims) -> Tensor:
+    """A gradient with the dimensions that were dropped back in place, so that it broadcasts."""
+    kept = _kept(shape, dims)
+    return d if d.ndim == 0 or d.shape == kept else d.view(kept)
 
 
 class Sum(Function):
@@ -31,13 +45,13 @@ class Sum(Function):
     name, kind = "sum", "reduce"
 
     @staticmethod
-    def forward(ctx, a, dims):
-        ctx.shape = a.shape
-        return _run(kernels.total, "sum", a, dims)
+    def forward(ctx, a, dims, keepdim):
+        ctx.shape, ctx.dims = a.shape, dims
+        return _run(kernels.total, "sum", a, dims, keepdim)
 
     @staticmethod
     def backward(ctx, d):
-        return d.expand(ctx.shape), None
+        return _lined_up(d, ctx.shape, ctx.dims).expand(ctx.shape), None, None
 
 
 class Reduce(Function):
@@ -50,15 +64,15 @@ class Reduce(Function):
     kind = "reduce"
 
     @staticmethod
-    def forward(ctx, a, dims):
+    def forward(ctx, a, dims, keepdim):
         ctx.save_for_backward(a)
         ctx.dims = dims
-        return _run(ctx.function.kernel, ctx.function.name, a, dims)
+        return _run(ctx.function.kernel, ctx.function.name, a, dims, keepdim)
 
     @staticmethod
     def backward(ctx, d):
         (a,) = ctx.saved_tensors
-        return ctx.function.gradient(d, a, ctx.dims), None
+        return ctx.function.gradient(_lined_up(d, a.shape, ctx.dims), a, ctx.dims), None, None
 
 
 class ReduceAdd(Reduce):
@@ -124,14 +138,7 @@ def _reduce(function, a: Tensor, dim, keepdim: bool) -> Tensor:
             f"{function.name}: shape {a.shape} has nothing to reduce over dim {dim}, and there is "
             "no largest or smallest of nothing"
         )
-    return _drop(function.apply(a, dims), dims, keepdim)
-
-
-def _drop(result: Tensor, dims, keepdim: bool) -> Tensor:
-    """The reduced dimensions stay, with size 1, only if the caller wants to keep them."""
-    if keepdim or not dims:
-        return result
-    return result.view(tuple(n for d, n in enumerate(result.shape) if d not in dims))
+    return function.apply(a, dims, keepdim)
 
 
 def reduce(a: Tensor, how: str, dim=None, keepdim: bool = False) -> Tensor:

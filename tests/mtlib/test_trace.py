@@ -265,7 +265,7 @@ class TestReading:
         words = [" ".join(line.split()) for line in lines]
         assert words[0] == "operation kind phase inputs output reads writes bytes saved"
         assert words[1] == "matmul fused forward (20,4) (4,3) (20,3) 480 60 480 736"
-        assert words[2] == "sum reduce forward (20,3) (1,1) 60 1 8 0"
+        assert words[2] == "sum reduce forward (20,3) () 60 1 8 0"
         assert lines[-2].startswith("total  ")
         assert lines[-1] == f"peak {page.peak_bytes:,} bytes"
         assert len({len(line) for line in lines[:-1]}) == 1  # the columns are flush
