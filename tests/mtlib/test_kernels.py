@@ -95,7 +95,9 @@ def test_tiles_of_every_size_and_layout(data, m, k, n):
 
 @pytest.mark.parametrize(("m", "k", "n"), [(3, 600, 5), (210, 5, 3), (3, 5, 1100), (200, 260, 30)])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_more_than_one_block(m, k, n, layout):
+@pytest.mark.parametrize("small", [1, jit.SMALL])
+def test_more_than_one_block(monkeypatch, m, k, n, layout, small):
     """In each of the three dimensions that the fast kernels cut into blocks."""
+    monkeypatch.setattr(jit, "SMALL", small)
     a, b = layout(fill("any", (m, k), float, 1)), layout(fill("any", (k, n), float, 2))
     check_product(mtlib.from_numpy(a) @ mtlib.from_numpy(b), a, b)

@@ -157,8 +157,9 @@ def test_nan_and_infinity_pass_through(module):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(65, 70, 67), (1, 300, 200), (257, 3, 129), (100, 100, 1)])
+@pytest.mark.usefixtures("eager_threads")
 def test_large(dtype, order, shape):
-    """Enough work for threads, and sizes that no tile divides."""
+    """On several threads, and in sizes that no tile divides."""
     m, k, n = shape
     x = np.asarray(fill("any", (m, k), dtype, 1), order=order)
     y = np.asarray(fill("any", (k, n), dtype, 2), order=order)

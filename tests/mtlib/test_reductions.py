@@ -99,8 +99,9 @@ def test_backward_is_the_derivative_by_hand(dtype, how):
     np.testing.assert_allclose(x.grad, d * slopes[how], rtol=64 * np.finfo(dtype).eps, atol=1e-6)
 
 
+@pytest.mark.usefixtures("eager_threads")
 class TestLarge:
-    """More than one block, and enough work for threads."""
+    """More than one block, on more than one thread."""
 
     @pytest.mark.parametrize("shape", [(3, 20_000), (20_000, 3), (5, 4000, 7), (100_000,)])
     @pytest.mark.parametrize("dim", [0, -1, None])

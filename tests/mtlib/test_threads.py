@@ -26,7 +26,9 @@ import numba
 import numpy as np
 
 import mtlib
+from mtlib.kernels import jit
 
+jit.SMALL = 1 << 14  # so that threads are woken for the work below
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(150, 160)), rng.normal(size=(160, 140))
 
@@ -76,7 +78,8 @@ def test_eight_threads_at_once(layer):
 FORK = """
 import os
 
-check(2.0)  # threads of the parent are running now
+check(2.0)
+assert numba.threading_layer()  # threads of the parent are running now
 child = os.fork()
 if child == 0:
     status = 1
@@ -107,6 +110,7 @@ def task(scale):
 
 
 check(1.0)
+assert numba.threading_layer()
 with multiprocessing.get_context("fork").Pool(2) as pool:
     print(pool.map(task, [1.0, 2.0, 3.0]))
 """
@@ -118,7 +122,6 @@ def test_a_pool_of_forked_children():
 
 WHILE_BUSY = """
 import os
-from mtlib.kernels import jit
 
 check(1.0)
 with jit._one_at_a_time:  # as if another thread were in the middle of a kernel

@@ -1,0 +1,130 @@
+"""The rungs of the ladder, and the kernel behind ``@`` on sizes that leave every remainder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtlib.kernels import matmul as kernels
+from mtlib.kernels.packed import DEPTH, STEP, TALL, wide
+
+RUNGS = [pytest.param(rung, id=rung.__name__) for rung in kernels.LADDER]
+DTYPES = ["float32", "float64"]
+PRIMES = [(7, 11, 13), (17, 5, 3), (1, 1, 1), (1, 19, 1), (23, 1, 29), (31, 37, 41)]
+
+
+def assert_product(out, a, b):
+    """Within the forward error bound k·eps·|a||b| (Higham 2002, section 3.5)."""
+    k = a.shape[-1]
+    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    magnitude = np.abs(a).astype(np.longdouble) @ np.abs(b).astype(np.longdouble)
+    bound = (k + 2) * np.finfo(out.dtype).eps * magnitude
+    assert np.all(np.abs(out - exact) <= bound)
+
+
+def operands(shape, dtype, layout="C", seed=0):
+    m, k, n = shape
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((m, k)), rng.standard_normal((k, n))
+    a, b = a.astype(dtype), b.astype(dtype)
+    if layout == "transposed":
+        a, b = np.asfortranarray(a), np.asfortranarray(b)
+    elif layout == "stepped":
+        a, b = np.repeat(a, 2, 1)[:, ::2], np.repeat(b, 3, 1)[:, ::3]
+    elif layout == "reversed":
+        a, b = a[::-1, ::-1], b[::-1, ::-1]
+    elif layout == "broadcast":
+        a, b = np.broadcast_to(a[:1], a.shape), np.broadcast_to(b[:, :1], b.shape)
+    return a, b, np.full((m, n), np.nan, dtype)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", PRIMES)
+def test_every_rung_multiplies(rung, dtype, shape):
+    a, b, out = operands(shape, dtype)
+    rung(out, a, b)
+    assert_product(out, a, b)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("layout", ["transposed", "stepped", "reversed", "broadcast"])
+def test_every_rung_reads_any_strides(rung, layout):
+    a, b, out = operands((13, 18, 21), "float64", layout)
+    rung(out, a, b)
+    assert_product(out, a, b)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("shape", [(3, 0, 2), (0, 3, 2), (3, 2, 0), (0, 0, 0)])
+def test_every_rung_bears_nothing_at_all(rung, shape):
+    a, b, out = operands(shape, "float64")
+    rung(out, a, b)
+    assert not out.any()
+
+
+@given(
+    m=st.integers(1, 3 * TALL),
+    k=st.sampled_from([1, 2, 7, DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 3]),
+    n=st.integers(1, 3 * wide("float64")),
+    dtype=st.sampled_from(DTYPES),
+    layout=st.sampled_from(["C", "transposed", "stepped", "reversed", "broadcast"]),
+    threads=st.integers(1, 3),
+)
+def test_tiles_of_every_remainder(m, k, n, dtype, layout, threads):
+    a, b, out = operands((m, k, n), dtype, layout)
+    kernels._multiply(out[None], a[None], b[None], threads)
+    assert_product(out, a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["C", "transposed"])
+def test_more_than_one_block_in_each_direction(dtype, layout):
+    a, b, out = operands((16 * TALL + STEP + 1, DEPTH + 5, 1024 + 7), dtype, layout)
+    kernels._multiply(out[None], a[None], b[None], 2)
+    assert_product(out, a, b)
+
+
+def test_a_stack_is_shared_out_whole_or_in_parts():
+    for stack in (1, 2, 3, 5):
+        rng = np.random.default_rng(stack)
+        a, b = rng.standard_normal((stack, 9, 17)), rng.standard_normal((stack, 17, 20))
+        out = np.full((stack, 9, 20), np.nan)
+        kernels._multiply(out, a, b, 3)
+        assert_product(out, a, b)
+
+
+OTHER_PROCESSOR = """
+import llvmlite.binding as llvm
+host = llvm.get_host_cpu_features()
+fewer = type(host)(host | dict.fromkeys({missing}, False))
+llvm.get_host_cpu_features = lambda: fewer
+from mtlib.kernels import matmul, tile
+assert (tile.VECTOR_BYTES, tile.ROWS) == {expected}
+import numpy as np
+rng = np.random.default_rng(0)
+for dtype in ("float32", "float64"):
+    for m, k, n in [(5, 7, 3), (14, 300, 35), (24, 16, 64)]:
+        a, b = rng.random((1, m, k)).astype(dtype), rng.random((1, k, n)).astype(dtype)
+        out = np.empty((1, m, n), dtype)
+        matmul._multiply(out, a, b, 1)
+        np.testing.assert_allclose(out, a @ b, rtol=1e-4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [(["avx512f"], (32, 6)), (["avx512f", "avx2"], (16, 12))]
+)
+def test_a_processor_with_narrower_vectors(missing, expected, tmp_path):
+    if not llvm.get_host_cpu_features().get("avx2"):
+        pytest.skip("this processor has no wider vectors to take away")
+    script = OTHER_PROCESSOR.format(missing=missing, expected=expected)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=root)
