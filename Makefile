@@ -22,7 +22,7 @@ ifeq ($(STALE),yes)
 .PHONY: $(READY)
 endif
 
-.PHONY: help setup lab test notebooks figures format lock clean
+.PHONY: help setup lab test notebooks figures bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -60,13 +60,16 @@ test notebooks: export JUPYTER_DATA_DIR := $(CURDIR)/.venv/jupyter
 test: setup ## every check: ruff, then tests, doctests and notebooks in one pytest run
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=95
 
 notebooks: setup ## run every notebook's .md again and store the outputs in its .ipynb
 	$(VENV_PYTHON) scripts/notebooks.py build
 
 figures: setup ## render the gallery again
 	$(VENV_PYTHON) -m mt_diagrams render --all -o diagrams/gallery
+
+bench: setup ## compare speed with NumPy (QUICK=1 takes a minute instead of ten)
+	$(VENV_PYTHON) -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)
 
 # In a pair the .md is what people edit, so its cells are formatted there; `make notebooks` follows.
 format: setup ## put code and the notebooks' .md into ruff's format

@@ -49,23 +49,35 @@ class no_grad(ContextDecorator):
 
 
 class Differentiable:
-    """What a gradient can flow to: the part of a tensor that autograd knows."""
+    """What a gradient can flow to: the part of a tensor that autograd knows.
+
+    ``grad`` is the gradient that has arrived, ``grad_fn`` the node that made this; both are None at
+    first.
+    """
 
     __slots__ = ("_requires_grad", "grad", "grad_fn")
 
-    def __init__(self, requires_grad: bool = False) -> None:
-        self._requires_grad = requires_grad
-        self.grad = None
-        self.grad_fn: Node | None = None
-
     @property
     def is_leaf(self) -> bool:
-        """Whether no operation made it that is remembered: it is where gradients arrive."""
+        """Whether no operation made it that is remembered: it is where gradients arrive.
+
+        >>> import mtlib
+        >>> x = mtlib.ones(2, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self.grad_fn is None
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow to it.  Can be set on leaves."""
+        """Whether gradients flow to it.  Can be set on leaves.
+
+        >>> import mtlib
+        >>> x = mtlib.ones(2)
+        >>> x.requires_grad = True
+        >>> (x * 2).requires_grad
+        True
+        """
         return self._requires_grad
 
     @requires_grad.setter

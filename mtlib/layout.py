@@ -92,7 +92,11 @@ def dense_like(*layouts: Layout) -> Layout:
 
 
 def as_shape(sizes, name: str) -> Shape:
-    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``; sizes must be whole and not negative."""
+    """The shape meant by ``f(2, 3)`` or ``f((2, 3))``; sizes must be whole and not negative.
+
+    >>> as_shape((2, 3), "zeros"), as_shape(([2, 3],), "zeros")
+    ((2, 3), (2, 3))
+    """
     shape = _integers(sizes, name)
     if any(size < 0 for size in shape):
         raise ValueError(f"{name}: shape {shape} has the negative size {min(shape)}")

@@ -52,7 +52,7 @@ class Tensor(Differentiable):
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
 
     def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
-        self._requires_grad = requires_grad  # Differentiable's fields, set here: this runs often
+        self._requires_grad = requires_grad
         self.grad = self.grad_fn = None
         self.storage = storage
         self.layout = layout
@@ -64,36 +64,71 @@ class Tensor(Differentiable):
 
     @property
     def shape(self) -> Shape:
-        """Size of each dimension."""
+        """Size of each dimension.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 4, 3).shape
+        (2, 4, 3)
+        """
         return self.layout.shape
 
     @property
     def strides(self) -> Shape:
-        """How far apart neighbours lie in each dimension, in elements."""
+        """How far apart neighbours lie in each dimension, in elements.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 4, 3).strides
+        (12, 3, 1)
+        """
         return self.layout.strides
 
     @property
     def dtype(self) -> np.dtype:
-        """float32 or float64, as a NumPy dtype."""
+        """float32 or float64, as a NumPy dtype.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, dtype="float32").dtype
+        dtype('float32')
+        """
         return self.storage.dtype
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions."""
+        """Number of dimensions.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 4, 3).ndim
+        3
+        """
         return len(self.layout.shape)
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Number of elements.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 4, 3).size
+        24
+        """
         return self.layout.size
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the elements would take if each had its own place."""
+        """Bytes that the elements would take if each had its own place.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 4, 3).nbytes
+        192
+        """
         return self.size * self.dtype.itemsize
 
     def is_contiguous(self) -> bool:
-        """Whether the elements follow each other in the storage in row-major order."""
+        """Whether the elements follow each other in the storage in row-major order.
+
+        >>> import mtlib
+        >>> mtlib.zeros(2, 3).is_contiguous(), mtlib.zeros(2, 3).T.is_contiguous()
+        (True, False)
+        """
         return self.layout.is_contiguous()
 
     def numpy(self) -> np.ndarray:
@@ -101,6 +136,12 @@ class Tensor(Differentiable):
 
         Writing to it changes the tensor behind autograd's back: do not change one that an
         operation has saved for backward.
+
+        >>> import mtlib
+        >>> t = mtlib.zeros(3)
+        >>> t.numpy()[1] = 5
+        >>> t
+        tensor([0., 5., 0.])
         """
         shape, strides, offset = self.layout
         storage = self.storage
@@ -114,17 +155,33 @@ class Tensor(Differentiable):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> float:
-        """The value of a tensor of one element, as a Python number."""
+        """The value of a tensor of one element, as a Python number.
+
+        >>> import mtlib
+        >>> mtlib.tensor([[2.5]]).item()
+        2.5
+        """
         if self.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} elements")
         return self.numpy().item()
 
     def tolist(self):
-        """The values as (nested lists of) Python numbers."""
+        """The values as (nested lists of) Python numbers.
+
+        >>> import mtlib
+        >>> mtlib.arange(4).view(2, 2).tolist()
+        [[0.0, 1.0], [2.0, 3.0]]
+        """
         return self.numpy().tolist()
 
     def detach(self) -> Tensor:
-        """The same memory without history: a leaf that requires no gradient."""
+        """The same memory without history: a leaf that requires no gradient.
+
+        >>> import mtlib
+        >>> x = mtlib.ones(2, requires_grad=True)
+        >>> (x * 2).requires_grad, (x * 2).detach().requires_grad
+        (True, False)
+        """
         return Tensor(self.storage, self.layout)
 
     def is_shared(self) -> bool:
@@ -157,8 +214,7 @@ class Tensor(Differentiable):
             raise ValueError(
                 f"backward: gradient of shape {gradient.shape} for a tensor of shape {self.shape}"
             )
-        given = gradient.to(self.dtype)
-        return given.owned(copy=given is gradient)
+        return gradient.to(self.dtype).detach()
 
     def __repr__(self) -> str:
         values = self.numpy()

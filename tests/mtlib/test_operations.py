@@ -115,6 +115,16 @@ def test_every_way_to_reduce_is_in_the_table(name):
     assert any(entry.names == ("reduce", name) for entry in REDUCTIONS)
 
 
+def test_every_public_name_has_an_example():
+    """Those that Python itself calls, and what the rooms above a tensor call, need none."""
+    inner = {"Tensor.empty", "Tensor.owned", "Tensor.is_shared"}
+    for name, value in PUBLIC.items():
+        dunder = name.endswith("__")
+        callable_ = callable(value) or isinstance(value, property)
+        if callable_ and not dunder and name not in inner:
+            assert ">>> " in (value.__doc__ or ""), name
+
+
 def test_methods_and_functions_are_one():
     for name in ("exp", "log", "sqrt", "relu", "sigmoid", "tanh", "gelu", "maximum", "minimum"):
         assert getattr(mtlib, name) is getattr(mtlib.Tensor, name)

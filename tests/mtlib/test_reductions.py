@@ -113,6 +113,25 @@ class TestLarge:
         np.testing.assert_allclose(t.sum(dim), array.sum(dim), atol=1e-9)
         np.testing.assert_array_equal(t.max(dim), array.max(dim))
 
+    @pytest.mark.parametrize("n", [1, 63, 64, 65, 2047, 2048, 2049, 4096, 6145, 70_000])
+    @pytest.mark.parametrize("step", [1, 2, -1])
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_every_element_counts_once_around_the_edges_of_blocks(self, n, step, dtype):
+        base = np.zeros(2 * n, dtype)
+        t = mtlib.from_numpy(base[::step][:n])
+        for at in {0, 1, n // 2, n - 2, n - 1} & set(range(n)):
+            base[...] = 0
+            base[::step][:n][at] = 7
+            assert t.sum().item() == t.max().item() == 7
+            assert (t + 1).prod().item() == 8
+            assert (-t).min().item() == -7
+
+    def test_rounding_errors_of_a_long_sum_stay_small(self):
+        """Added one by one they would be some 100 times as large (Higham, section 4.2)."""
+        t = mtlib.rand(1_000_000, dtype="float32", seed=0)
+        exact = t.numpy().astype(np.float64).sum()
+        assert abs(t.sum().item() / exact - 1) < 20 * np.finfo(np.float32).eps
+
 
 class TestTies:
     @every_extreme

@@ -123,6 +123,28 @@ def test_constant_powers_have_no_slope():
     assert np.isnan(b.grad.tolist()[3])  # (-3)ᵇ is not real beside b = 2
 
 
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("n", [4095, 4096, 4097, 8193])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda x: x,
+        lambda x: x[:, ::-2],
+        lambda x: x.T,
+        lambda x: x[:, :1].expand(*x.shape),
+        lambda x: x[:1].expand(*x.shape),
+    ],
+)
+def test_more_than_one_block_on_more_than_one_thread(n, layout):
+    a, b = layout(mtlib.rand(3, n, seed=0)), layout(mtlib.rand(3, n, seed=1))
+    x, y = a.numpy(), b.numpy()
+    np.testing.assert_array_equal(a + b, x + y)
+    np.testing.assert_array_equal(a - 0.5, x - 0.5)
+    np.testing.assert_array_equal(0.5 / b, 0.5 / y)
+    np.testing.assert_array_equal(a.sqrt(), np.sqrt(x))
+    np.testing.assert_array_equal(mtlib.where(a > b, a, b), np.maximum(x, y))
+
+
 def test_where_keeps_nan_out_of_the_branch_not_taken():
     x = mtlib.tensor([0.0, 4.0], requires_grad=True)
     mtlib.where(x > 0, x, np.nan).sum().backward()
