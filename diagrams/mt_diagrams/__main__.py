@@ -2,6 +2,8 @@
 
 mt-diagrams list
 mt-diagrams render matmul-full --shape 2x4 --shape 4x3 -o full.svg
+mt-diagrams render matmul-simple --values --dark -o slide.png
+mt-diagrams render memory-timeline --trace script.py:function -o memory.svg
 mt-diagrams render --all -o gallery
 """
 
@@ -13,9 +15,18 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
-from .figure import Figure, write_whole
+import numpy as np
+
+from .browser import converted
+from .figure import Figure, check_target, write_whole
+from .gallery import PAGE, gallery_page
+from .live import trace_of
+from .memory import memory_timeline, traffic_bar
 from .registry import FIGURES, Entry
 from .shapes import Shape
+
+FORMATS = ("svg", "png", "pdf")
+OF_TRACES = {"memory-timeline": memory_timeline, "traffic-bar": traffic_bar}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,10 +43,7 @@ def shape_from(text: str) -> Shape:
     """
     if not re.fullmatch(r"[0-9]+(x[0-9]+)*", text):
         raise ValueError(f"--shape {text}: not a shape, such as 2x4")
-    shape = tuple(map(int, text.split("x")))
-    if 0 in shape:
-        raise ValueError(f"--shape {text}: dimension {shape.index(0)} is 0, must be at least 1")
-    return shape
+    return tuple(map(int, text.split("x")))
 
 
 def entry_of(name: str) -> Entry:
@@ -47,14 +55,35 @@ def entry_of(name: str) -> Entry:
     raise ValueError(f"no figure is named {name!r}; {hint}")
 
 
-def build(entry: Entry, shapes: list[Shape]) -> Figure:
-    """Make a figure from these shapes, or from its own example if there are none."""
+def build(entry: Entry, shapes: list[Shape], values: bool = False) -> Figure:
+    """Make a figure from these shapes, or from its own example if there are none.
+
+    With ``values`` from arrays of these shapes, of small whole numbers, always the same.
+    """
     if shapes and len(shapes) != len(entry.example):
         needed = len(entry.example)
         raise ValueError(
             f"{entry.name}: takes {needed} --shape ({entry.arguments}), got {len(shapes)}"
         )
-    return entry.build(*(shapes or entry.example))
+    shapes = shapes or list(entry.example)
+    if not values:
+        return entry.build(*shapes)
+    if not entry.values:
+        able = ", ".join(name for name, other in FIGURES.items() if other.values)
+        raise ValueError(f"{entry.name}: shows no --values; {able} do")
+    numbers = np.random.default_rng(0)
+    arrays = [numbers.integers(-5, 10, shape).astype(float) for shape in shapes]
+    return entry.build(*arrays, values=True)
+
+
+def traced(entry: Entry, target: str) -> Figure:
+    """The figure of what a user's own function ran, for one of those drawn from traces."""
+    if entry.name not in OF_TRACES:
+        raise ValueError(
+            f"{entry.name}: is not drawn from a --trace; {' and '.join(OF_TRACES)} are"
+        )
+    name, trace = trace_of(target)
+    return OF_TRACES[entry.name](trace, names=(name,))
 
 
 def _list() -> None:
@@ -66,17 +95,39 @@ def _list() -> None:
 def _render(args: argparse.Namespace) -> None:
     out = Path(args.out)
     if args.all:
-        if args.name or args.shape:
-            raise ValueError("render: --all takes neither a name nor a --shape")
-        if not out.is_dir():
-            raise ValueError(f"{out}: is not a directory")
-        svgs = {name: build(entry, []).svg for name, entry in FIGURES.items()}
-        for name, svg in svgs.items():  # only now that every one of them was drawn
-            write_whole(out / f"{name}.svg", svg)
-    elif args.name is None:
+        _render_all(args, out)
+        return
+    if args.name is None and args.trace is None:
         raise ValueError("render: needs the name of a figure, or --all")
+    entry = entry_of(args.name or next(iter(OF_TRACES)))
+    kind = args.format or (out.suffix[1:] if out.suffix[1:] in FORMATS else "svg")
+    check_target(out)  # before a minute of work, not after
+    if args.trace is not None:
+        if args.shape or args.values:
+            raise ValueError("render: --trace takes neither a --shape nor --values")
+        figure = traced(entry, args.trace)
     else:
-        build(entry_of(args.name), [shape_from(text) for text in args.shape]).save(out)
+        figure = build(entry, [shape_from(text) for text in args.shape], args.values)
+    write_whole(out, _content(figure, kind, args.dark))
+
+
+def _render_all(args: argparse.Namespace, out: Path) -> None:
+    if args.name or args.shape or args.trace or args.values:
+        raise ValueError("render: --all takes neither a name nor a --shape, --values or --trace")
+    if not out.is_dir():
+        raise ValueError(f"{out}: is not a directory")
+    kind = args.format or "svg"
+    figures = {name: (entry, build(entry, [])) for name, entry in FIGURES.items()}
+    files = {f"{n}.{kind}": _content(f, kind, args.dark) for n, (_, f) in figures.items()}
+    if kind == "svg":
+        files[PAGE] = gallery_page(figures)
+    for name, content in files.items():  # only now that every one of them was drawn
+        write_whole(out / name, content)
+
+
+def _content(figure: Figure, kind: str, dark: bool) -> str | bytes:
+    svg = figure.drawn(dark=dark)
+    return svg if kind == "svg" else converted(svg, kind)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,11 +135,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = _Parser(prog="mt-diagrams", description="Figures of tensors and of what ran on them.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="list | render")
     commands.add_parser("list", help="name every figure, with its arguments")
-    render = commands.add_parser("render", help="write a figure as SVG")
+    render = commands.add_parser("render", help="write a figure")
     render.add_argument("name", nargs="?", help="a name from the list")
     render.add_argument("--all", action="store_true", help="every figure, from its own example")
     render.add_argument(
         "--shape", action="append", default=[], metavar="RxC", help="an operand; may be repeated"
+    )
+    render.add_argument("--values", action="store_true", help="write numbers into the cells")
+    render.add_argument("--dark", action="store_true", help="for a dark page or slide")
+    render.add_argument(
+        "--format", choices=FORMATS, help="by default what FILE ends in, else svg; needs a browser"
+    )
+    render.add_argument(
+        "--trace", metavar="SCRIPT.py:FUNCTION", help="draw what this function of yours runs"
     )
     render.add_argument("-o", "--out", required=True, help="the file, or with --all the directory")
     args = parser.parse_args(argv)

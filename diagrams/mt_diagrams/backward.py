@@ -7,10 +7,10 @@ from chalk.types import Diagram
 from .drawing import aqua, papaya
 from .elide import Axis, axis
 from .figure import Figure
-from .grids import grid
 from .layout import captioned, rows, ruled, sign, step
 from .matmul import LIMIT, ORIGIN
-from .shapes import check_cell, matmul_shape
+from .shapes import MatmulShape, Shape, check_cell, matmul_shape
+from .stacks import empty_product, layers, sheaf
 from .strokes import hoop, polylines, sides
 from .theme import CELL, FAINT, INK, PAPAYA_INK, QUIET
 
@@ -27,7 +27,7 @@ def image_matmul_backward(
     middle, the result right.  So the arrows run the other way.
 
     Args:
-        a, b: arrays, tensors or shapes of the two operands, M and N.
+        a, b: arrays, tensors or shapes of the two operands, M and N: matrices or stacks of them.
         at: ``(i, k, j)``: the entries followed are dM[i, k] and dN[k, j].
 
     Raises:
@@ -38,24 +38,36 @@ def image_matmul_backward(
     <Figure: backward of (2, 4) @ (4, 3)>
     """
     who = "image_matmul_backward"
-    m, k, n = matmul_shape(who, a, b)
+    shape = matmul_shape(who, a, b)
+    if shape.empty:
+        return empty_product(shape)
+    m, k, n = shape[:3]
     check_cell(who, at, (m, k, n))
     axes = [axis(size, LIMIT, (index,)) for size, index in zip((m, k, n), at, strict=True)]
-    upper, lower = rows([_parts_for_m(axes, at), _parts_for_n(axes, at)], 0.6)
+    upper, lower = rows([_parts_for_m(shape, axes, at), _parts_for_n(shape, axes, at)], 0.6)
     i, p, j = at
     top = -max(len(axes[0]), len(axes[1])) / 2 - 0.8
     _, middle = axes[2].shown[len(axes[2].shown) // 2]  # a row starts clear of its ruler
     upper = upper + _threads(upper, ("d", i, middle), ("other", p, middle), ("out", i, p), top)
     lower = lower + _threads(lower, ("d", 0, j), ("other", 0, p), ("out", p, j), top)
+    stack = f" The first of a stack of {shape.stack[0]} is drawn." if shape.stack else ""
     return Figure(
         _over(upper, lower),
-        f"backward of {(m, k)} @ {(k, n)}",
+        f"backward of {shape.left} @ {shape.right}",
         f"Two rows, one for each operand of M @ N; d is the gradient of the result, of shape "
-        f"{(m, n)}. Above, dM = d Nᵀ of shape {(m, k)}: entry {(i, p)} collects row {i} of d "
-        f"zipped with row {p} of N, summed over n = {n}. Below, dN = Mᵀ d of shape {(k, n)}: entry "
-        f"{(p, j)} collects column {p} of M zipped with column {j} of d, summed over m = {m}. "
+        f"{shape.out}.{stack} Above, dM = d Nᵀ of shape {shape.left}: entry {(i, p)} collects row "
+        f"{i} of d zipped with row {p} of N, summed over n = {n}{_shared(shape, shape.left)}. "
+        f"Below, dN = Mᵀ d of shape {shape.right}: entry {(p, j)} collects column {p} of M zipped "
+        f"with column {j} of d, summed over m = {m}{_shared(shape, shape.right)}. "
         f"Arrows run from d and the other operand to the gradient.",
     )
+
+
+def _shared(p: MatmulShape, shape: Shape) -> str:
+    """What comes on top for an operand that every matrix of the stack shared: its gradient adds."""
+    if not p.stack or layers(shape) == p.stack[0]:
+        return ""
+    return f", then over the stack of {p.stack[0]}"
 
 
 def _over(upper: Diagram, lower: Diagram) -> Diagram:
@@ -66,57 +78,57 @@ def _over(upper: Diagram, lower: Diagram) -> Diagram:
     return upper + rule + lower.translate(0, y + 0.7 - top)
 
 
-def _parts_for_m(axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
+def _parts_for_m(shape: MatmulShape, axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
     (ms, ks, ns), (i, p, _) = axes, at
     m, k, n = (f"{name} = {x.size}" for name, x in zip("mkn", axes, strict=True))
-    out = grid(ms, ks, "out", lambda r, c: BOTH if (r, c) == (i, p) else CELL)
-    other = grid(ks, ns, "other", lambda r, _: aqua if r == p else CELL)
-    grad = grid(ms, ns, "d", lambda r, _: papaya if r == i else CELL)
+    out = sheaf(shape.left, ms, ks, "out", lambda r, c: BOTH if (r, c) == (i, p) else CELL)
+    other = sheaf(shape.right, ks, ns, "other", lambda r, _: aqua if r == p else CELL)
+    grad = sheaf(shape.out, ms, ns, "d", lambda r, _: papaya if r == i else CELL)
     drop = max(len(ms), len(ks)) / 2 + 1.95
     return [
         captioned(
             ruled(out, ms, ks, (m, *FREE), (k, *FREE)),
-            [f"dM {(ms.size, ks.size)}", "= d Nᵀ"],
+            [f"dM {shape.left}", "= d Nᵀ" + _shared(shape, shape.left)],
             drop,
         ),
         step("sum over n", back=True),
         captioned(
             ruled(other, ks, ns, (k, *FREE), (n, *GONE)),
-            [f"N {(ks.size, ns.size)}", f"row {p}, column {p} of Nᵀ"],
+            [f"N {shape.right}", f"row {p}, column {p} of Nᵀ"],
             drop,
         ),
         sign("×"),
         captioned(
             ruled(grad, ms, ns, (m, *FREE), (n, *GONE)),
-            [f"d {(ms.size, ns.size)}", f"row {i}"],
+            [f"d {shape.out}", f"row {i}"],
             drop,
         ),
     ]
 
 
-def _parts_for_n(axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
+def _parts_for_n(shape: MatmulShape, axes: list[Axis], at: tuple[int, int, int]) -> list[Diagram]:
     (ms, ks, ns), (_, p, j) = axes, at
     m, k, n = (f"{name} = {x.size}" for name, x in zip("mkn", axes, strict=True))
-    other = grid(ms, ks, "other", lambda _, c: aqua if c == p else CELL)
-    out = grid(ks, ns, "out", lambda r, c: BOTH if (r, c) == (p, j) else CELL)
-    grad = grid(ms, ns, "d", lambda _, c: papaya if c == j else CELL)
+    other = sheaf(shape.left, ms, ks, "other", lambda _, c: aqua if c == p else CELL)
+    out = sheaf(shape.right, ks, ns, "out", lambda r, c: BOTH if (r, c) == (p, j) else CELL)
+    grad = sheaf(shape.out, ms, ns, "d", lambda _, c: papaya if c == j else CELL)
     drop = max(len(ms), len(ks)) / 2 + 1.95
     return [
         captioned(
             ruled(other, ms, ks, (m, *GONE), (k, *FREE)),
-            [f"M {(ms.size, ks.size)}", f"column {p}, row {p} of Mᵀ"],
+            [f"M {shape.left}", f"column {p}, row {p} of Mᵀ"],
             drop,
         ),
         step("sum over m"),
         captioned(
             ruled(out, ks, ns, (k, *FREE), (n, *FREE)),
-            [f"dN {(ks.size, ns.size)}", "= Mᵀ d"],
+            [f"dN {shape.right}", "= Mᵀ d" + _shared(shape, shape.right)],
             drop,
         ),
         step("sum over m", back=True),
         captioned(
             ruled(grad, ms, ns, (m, *GONE), (n, *FREE)),
-            [f"d {(ms.size, ns.size)}", f"column {j}"],
+            [f"d {shape.out}", f"column {j}"],
             drop,
         ),
     ]

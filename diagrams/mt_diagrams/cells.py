@@ -13,7 +13,7 @@ from chalk.types import Diagram
 from colour import Color
 
 from .strokes import Point, dots, polygons
-from .theme import CELL, INK, MIST
+from .theme import CELL, INK, MIST, PAPER, QUIET
 
 Paint = Color | tuple[Color, Color]
 Outline = list[Point]
@@ -48,6 +48,11 @@ def left_out(face: Outline, marks: list[tuple[Point, Point]]) -> Diagram:
     ground = polygons([face]).fill_color(MIST)
     points = [dot for center, direction in marks for dot in dots(center, direction)]
     return ground + polygons(points).fill_color(INK).line_width(0)
+
+
+def hollow(*faces: Outline) -> Diagram:
+    """What has no cells: the dashed outline of its faces."""
+    return polygons(faces).fill_color(PAPER).line_color(QUIET).dashing([4, 3], 0)
 
 
 def plain(*_index: int) -> Color:

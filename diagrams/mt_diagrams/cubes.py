@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chalk import concat, strut
 from chalk.types import Diagram
 
-from .cells import Paint, left_out, paint, plain
+from .cells import Paint, hollow, left_out, paint, plain
 from .drawing import papaya
 from .elide import LIMIT, Axis, axis
 from .lettering import label
@@ -37,7 +37,7 @@ def tensor(
         colormap: a function from an index ``(d, i, j)`` to a colour.
 
     Raises:
-        ValueError: if a dimension is below 1.
+        ValueError: if a dimension is below 0.
 
     >>> tensor(0.5, 2, 4, 3)
     <Diagram: 4 × 5>
@@ -87,6 +87,10 @@ def cube(
     def right(d, y, deep_by=1.0, h=1.0):
         ends = ((0, 0), (deep_by, 0), (deep_by, 1), (0, 1))
         return [corner(d + v, y + u * h, width) for v, u in ends]
+
+    if 0 in (deep.size, down.size, across.size):
+        faces = (right(0, 0, depth, height), top(0, 0, depth, width), front(0, 0, height, width))
+        return boxed(hollow(*faces), -width, -depth * p, depth * p, height)
 
     last = across.slots[-1]
     faces = [(right(d, y), colormap(k, i, last)) for d, k in deep.shown for y, i in down.shown]

@@ -2,11 +2,13 @@
 
 Up to ``limit`` indices are all drawn.  Past it the first few and the last few are, with one empty
 slot for what was left out between them; an index that a figure must show (``keep``) is always in.
-So a dimension of 4096 takes no more room and no more time than one of 8.
+So a dimension of 4096 takes no more room and no more time than one of 8.  A dimension of 0 has one
+empty slot, so that there is something to draw an outline around.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 LIMIT = 12
@@ -61,12 +63,22 @@ def axis(size: int, limit: int = LIMIT, keep: tuple[int, ...] = ()) -> Axis:
     >>> axis(4096, limit=6, keep=(9,)).slots
     (0, 1, 2, None, 9, None, 4095)
     """
+    if size == 0:
+        return Axis(0, (None,))
     if size <= limit:
         return Axis(size, tuple(range(size)))
     head, tail = (4, 2) if limit >= 8 else (3, 1)
-    wanted = sorted({*range(head), *range(size - tail, size), *keep})
+    return around(size, {*range(head), *range(size - tail, size), *keep})
+
+
+def around(size: int, wanted: Iterable[int]) -> Axis:
+    """A dimension of ``size`` of which these indices are drawn.
+
+    >>> around(40, (0, 1, 3, 39)).slots
+    (0, 1, 2, 3, None, 39)
+    """
     slots: list[int | None] = []
-    for index in wanted:
+    for index in sorted(set(wanted)):
         if slots and index - slots[-1] == 2:
             slots.append(index - 1)  # a gap of one index would take as much room as the index
         elif slots and index - slots[-1] > 2:

@@ -29,7 +29,7 @@ def color(rows: int, cols: int) -> Callable[[int, int], Color]:
     >>> color(1, 4)(0, 0).hex, color(1, 4)(0, 3).hex
     ('#69bac9', '#ff9700')
     """
-    check_sizes("color", (rows, cols))
+    check_sizes("color", (rows, cols), least=1)
     shades = list(aqua.range_to(papaya, rows * cols)) if rows * cols > 1 else [aqua]
     return lambda i, j: shades[i * cols + j]
 
@@ -42,7 +42,7 @@ def tensor_to_diagram(tensor_like) -> Diagram:
             A scalar is one cell; a vector is a row, as broadcasting reads it.
 
     Raises:
-        ValueError: if it has more than three dimensions or an empty one.
+        ValueError: if it has more than three dimensions.
 
     >>> tensor_to_diagram((2, 4, 3))
     <Diagram: 4 × 5>

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from chalk.types import Diagram
+from colour import Color
 
+from .dark import darkened
 from .lettering import FAMILIES
-from .marks import Mark, clean, elements_of, extent_of, number
+from .marks import Extent, Mark, clean, elements_of, extent_of, number
 from .render import NORMAL, marks_of
 from .theme import EDGE, PAPER, SCALE
 
@@ -18,9 +20,19 @@ MARGIN = 18  # pixels between the drawing and the edge of its card
 WIDEST = 840  # pixels that a figure shows at, to fit a notebook on a laptop; it can be enlarged
 
 
-def card(marks: list[Mark], title: str, desc: str, margin: float = MARGIN) -> str:
-    """An SVG of ``marks`` on a paper-coloured card, readable on a white and on a dark page."""
-    left, top, right, bottom = extent_of(marks)
+def card(
+    marks: list[Mark],
+    title: str,
+    desc: str,
+    margin: float = MARGIN,
+    room: Extent | None = None,
+    dark: bool = False,
+) -> str:
+    """An SVG of ``marks`` on a paper-coloured card, readable on a white and on a dark page.
+
+    ``room`` is what the card has room for, if that is more than the marks take.
+    """
+    left, top, right, bottom = room or extent_of(marks)
     width, height = number(right - left + 2 * margin), number(bottom - top + 2 * margin)
     shrink = min(1.0, WIDEST / float(width))
     shown = " ".join(
@@ -28,9 +40,10 @@ def card(marks: list[Mark], title: str, desc: str, margin: float = MARGIN) -> st
         for side, length in (("width", width), ("height", height))
     )
     placed = [mark.moved(1, margin - left, margin - top) for mark in marks]
+    paper, edge = (PAPER, EDGE) if not dark else (darkened(PAPER), darkened(EDGE))
     outline = (
         f'<rect x=".5" y=".5" width="{number(float(width) - 1)}" '
-        f'height="{number(float(height) - 1)}" rx="9" fill="{PAPER.hex}" stroke="{EDGE.hex}"/>'
+        f'height="{number(float(height) - 1)}" rx="9" fill="{paper.hex}" stroke="{edge.hex}"/>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {shown} '
@@ -64,10 +77,24 @@ class Figure:
         self.desc = desc
 
     @cached_property
+    def marks(self) -> list[Mark]:
+        """What is drawn, in pixels."""
+        return [mark.moved(SCALE, 0, 0) for mark in marks_of(self.diagram, NORMAL)]
+
+    @cached_property
     def svg(self) -> str:
         """The figure as one SVG document."""
-        marks = [mark.moved(SCALE, 0, 0) for mark in marks_of(self.diagram, NORMAL)]
-        return card(marks, self.title, self.desc)
+        return self.drawn()
+
+    def drawn(self, *, dark: bool = False, room: Extent | None = None) -> str:
+        """The same as :attr:`svg`, in other colours or on a larger card.
+
+        Args:
+            dark: for a dark page or slide, on a dark card.
+            room: left, top, right and bottom of what the card has room for, in pixels.
+        """
+        marks = [mark.recoloured(_dark_style) for mark in self.marks] if dark else self.marks
+        return card(marks, self.title, self.desc, room=room, dark=dark)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -75,30 +102,40 @@ class Figure:
     def __repr__(self) -> str:
         return f"<Figure: {self.title}>"
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, *, dark: bool = False) -> None:
         """Write the SVG to ``path``: all of it, or nothing.
 
         Raises:
             FileNotFoundError: if the directory does not exist.
             OSError: if it cannot be written there.  What was at ``path`` before is then unharmed.
         """
-        write_whole(path, self.svg)
+        write_whole(path, self.drawn(dark=True) if dark else self.svg)
 
 
-def write_whole(path: str | os.PathLike, text: str) -> None:
-    """Write ``text`` to a file beside ``path``, then move it into place in one step."""
-    path = Path(path)
+def _dark_style(name: str, value: str) -> str:
+    return darkened(Color(value)).hex if name in ("fill", "stroke") and value != "none" else value
+
+
+def check_target(path: Path) -> None:
+    """Raise OSError if nothing can be written at ``path``: no such directory, or it is one."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no directory {path.parent}")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a directory, not a file to write")
+
+
+def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
+    """Write ``content`` to a file beside ``path``, then move it into place in one step."""
+    path = Path(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    check_target(path)
     try:
         handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise type(error)(f"{path}: cannot be written: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(scratch, 0o666 & ~umask)  # mkstemp keeps its files to their owner

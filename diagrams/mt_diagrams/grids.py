@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chalk import concat, strut
 from chalk.types import Diagram
 
-from .cells import Paint, left_out, paint, plain
+from .cells import Paint, hollow, left_out, paint, plain
 from .elide import LIMIT, Axis, axis
 from .lettering import label
 from .shapes import check_sizes
@@ -22,12 +22,12 @@ def matrix(
 
     Args:
         rows, cols: its shape.  Past 12 the middle of a dimension is elided, and the true shape
-            is written underneath.
+            is written underneath; so it is where one is 0, under an empty outline.
         name: its cells are named ``(name, i, j)``, for ``connect``.
         colormap: a function from an index ``(i, j)`` to a colour.
 
     Raises:
-        ValueError: if a dimension is below 1.
+        ValueError: if a dimension is below 0.
 
     >>> matrix(2, 4)
     <Diagram: 4 × 2>
@@ -48,6 +48,8 @@ def grid(
 ) -> Diagram:
     """A matrix over two laid-out dimensions, centred on its origin."""
     left, top = -len(across) / 2, -len(down) / 2
+    if 0 in (down.size, across.size):
+        return hollow(box(left, top, len(across), len(down)))
     places = [(left + x, top + y, i, j) for y, i in down.shown for x, j in across.shown]
     cells = paint((box(x, y, 1, 1), colormap(i, j)) for x, y, i, j in places)
     names = [strut(1, 1).named((name, i, j)).translate(x + 0.5, y + 0.5) for x, y, i, j in places]

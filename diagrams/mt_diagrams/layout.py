@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalk import concat
+from chalk import concat, empty
 from chalk.types import Diagram
 from colour import Color
 
@@ -34,11 +34,18 @@ def captioned(drawing: Diagram, lines: Sequence[str], drop: float) -> Diagram:
     return boxed(concat([drawing, *texts]), left, top, right, drop + len(lines) * LEADING - 0.3)
 
 
-def step(word: str, back: bool = False) -> Diagram:
-    """An arrow with a word over it: what happens between one drawing and the next."""
-    half = max(1.5, width_of(word, SMALL) + 0.2) / 2
+def step(word: str, back: bool = False, under: str = "", least: float = 1.5) -> Diagram:
+    """An arrow with a word over it, and perhaps one under it: what happens between two drawings."""
+    widest = max(width_of(text, SMALL) for text in (word, under))
+    half = max(least, widest + 0.2) / 2
     line = [(half, 0), (-half, 0)] if back else [(-half, 0), (half, 0)]
-    return arrows([line]) + label(word, SMALL).translate(0, -0.45)
+    drawing = arrows([line]) + label(word, SMALL).translate(0, -0.45)
+    return drawing + label(under, SMALL).translate(0, 0.5) if under else drawing
+
+
+def blank(drawing: Diagram) -> Diagram:
+    """Nothing, in the room that ``drawing`` takes."""
+    return boxed(empty(), *sides(drawing))
 
 
 def sign(text: str) -> Diagram:
@@ -47,7 +54,7 @@ def sign(text: str) -> Diagram:
 
 
 def _numbered(dimension: Axis) -> bool:
-    return width_of(str(dimension.size - 1), TINY) <= 0.92
+    return dimension.size > 0 and width_of(str(dimension.size - 1), TINY) <= 0.92
 
 
 def ruler_left(dimension: Axis, text: str, color: Color = QUIET, strong: bool = False) -> Diagram:
@@ -101,10 +108,14 @@ def ruled(
     side: tuple[str, Color, bool],
     below: tuple[str, Color, bool],
     right: bool = False,
+    aside: float = 0.0,
 ) -> Diagram:
-    """A grid centred on its origin, with a ruler at its left (or right) and one beneath."""
+    """A grid centred on its origin, with a ruler at its left (or right) and one beneath.
+
+    ``aside`` is how far off the one at its right stands, clear of what lies behind the grid.
+    """
     if right:
-        rows = ruler_right(down, *side).translate(len(across) / 2, 0)
+        rows = ruler_right(down, *side).translate(len(across) / 2 + aside, 0)
     else:
         rows = ruler_left(down, *side).translate(-len(across) / 2, 0)
     cols = ruler_below(across, *below).translate(0, len(down) / 2)

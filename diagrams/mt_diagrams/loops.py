@@ -8,11 +8,11 @@ from chalk.types import Diagram
 from .drawing import aqua, papaya
 from .elide import Axis, axis
 from .figure import Figure
-from .grids import grid
 from .layout import row
 from .lettering import label, width_of
 from .matmul import ORIGIN
-from .shapes import check_cell, matmul_shape
+from .shapes import MatmulShape, Shape, check_cell, matmul_shape
+from .stacks import ASIDE, empty_product, layers, sheaf
 from .strokes import Point, box, polygons, polylines, sides
 from .theme import (
     AQUA_TINT,
@@ -38,7 +38,7 @@ def image_loop_nest(
     """The loops of a fused matrix multiplication, one step of them highlighted.
 
     Args:
-        a, b: arrays, tensors or shapes of the two matrices, M and N.
+        a, b: arrays, tensors or shapes of the two operands, M and N: matrices or stacks of them.
         cell: the output index ``(i, j)`` that the outer loops have reached.
         step: the k that the inner loop has reached; the second, if there are two.
 
@@ -50,38 +50,53 @@ def image_loop_nest(
     <Figure: loop nest of (2, 4) @ (4, 3)>
     """
     who = "image_loop_nest"
-    m, k, n = matmul_shape(who, a, b)
+    p = matmul_shape(who, a, b)
+    if p.empty:
+        return empty_product(p)
+    m, k, n = p[:3]
     check_cell(who, cell, (m, n))
     now = min(1, k - 1) if step is None else step
     if not 0 <= now < k:
         raise IndexError(f"{who}: step {now} is outside range({k})")
     i, j = cell
-    drawing = row([_code(m, k, n, i, j, now), _operands(m, k, n, i, j, now)], 1.6)
+    drawing = row([_code(p, i, j, now), _operands(p, i, j, now)], 1.6)
+    each = f"For each of the {p.stack[0]} matrices of the stack: three" if p.stack else "Three"
+    one, other = _at(p.left, "M", "i, k"), _at(p.right, "N", "k, j")
     return Figure(
         drawing,
-        f"loop nest of {(m, k)} @ {(k, n)}",
-        f"Three nested loops: i in range({m}) and j in range({n}) walk the output, k in range({k}) "
-        f"is reduced. Inside, M[i, k] and N[k, j] are zipped and added to a total in a register, "
-        f"which is written to out[i, j] once. The step i = {i}, j = {j}, k = {now} is highlighted: "
-        f"it reads M{[i, now]} and N{[now, j]}, and nothing of size m·k·n is ever stored.",
+        f"loop nest of {p.left} @ {p.right}",
+        f"{each} nested loops: i in range({m}) and j in range({n}) walk the output, k in "
+        f"range({k}) is reduced. Inside, {one} and {other} are zipped and added to a total in a "
+        f"register, which is written to {_at(p.out, 'out', 'i, j')} once. "
+        f"The step i = {i}, j = {j}, k = {now} is highlighted: it reads M{[i, now]} and "
+        f"N{[now, j]}, and nothing of size m·k·n is ever stored.",
     )
 
 
-def _code(m: int, k: int, n: int, i: int, j: int, now: int) -> Diagram:
+def _at(shape: Shape, name: str, index: str) -> str:
+    """An element of an operand, in code: with the index of the stack, if it has one."""
+    stack = "" if len(shape) == 2 else "0, " if layers(shape) == 1 else "b, "
+    return f"{name}[{stack}{index}]"
+
+
+def _code(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
     """The loops, each a frame around what it repeats, and the register as it stands."""
-    lines = [
-        (0, f"for i in range({m}):", f"output index, now {i}"),
-        (1, f"for j in range({n}):", f"output index, now {j}"),
-        (2, "total = 0.0", "a register"),
-        (2, f"for k in range({k}):", f"reduced, now {now}"),
-        (3, "total += M[i, k] * N[k, j]", "zipped, never stored"),
-        (2, "out[i, j] = total", "written once"),
+    m, k, n = p[:3]
+    product = f"{_at(p.left, 'M', 'i, k')} * {_at(p.right, 'N', 'k, j')}"
+    deep = len(p.stack)
+    lines = [(0, f"for b in range({count}):", "output index, now 0") for count in p.stack]
+    lines += [
+        (deep, f"for i in range({m}):", f"output index, now {i}"),
+        (deep + 1, f"for j in range({n}):", f"output index, now {j}"),
+        (deep + 2, "total = 0.0", "a register"),
+        (deep + 2, f"for k in range({k}):", f"reduced, now {now}"),
+        (deep + 3, f"total += {product}", "zipped, never stored"),
+        (deep + 2, f"{_at(p.out, 'out', 'i, j')} = total", "written once"),
     ]
-    parts = [
-        _frame(0, 0, 5, 1),
-        _frame(1, 1, 5, 0),
-        _frame(2, 3, 4, 0).line_color(PAPAYA_INK).fill_color(PAPAYA_TINT),
-    ]
+    last = deep + 5
+    parts = [_frame(d, d, last, deep + 1 - d) for d in range(deep + 2)]
+    reduced = _frame(deep + 2, deep + 3, deep + 4, 0)
+    parts.append(reduced.line_color(PAPAYA_INK).fill_color(PAPAYA_TINT))
     for number, (depth, code, note) in enumerate(lines):
         y = number * PITCH
         start = 0.45 + depth * INDENT
@@ -119,22 +134,27 @@ def _frame(depth: int, first: int, last: int, inside: int) -> Diagram:
     return polygons([box(left, top, right - left, bottom - top)]).line_color(THREAD)
 
 
-def _operands(m: int, k: int, n: int, i: int, j: int, now: int) -> Diagram:
+def _operands(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
     """M, N and the output laid out so that rows and columns meet: N above it, M beside it."""
+    m, k, n = p[:3]
     ms, ks, ns = axis(m, LIMIT, (i,)), axis(k, LIMIT, (now,)), axis(n, LIMIT, (j,))
     gap = 1.5
-    left = grid(ms, ks, "a", lambda r, c: _lit(r == i, c == now, papaya, PAPAYA_TINT))
-    above = grid(ks, ns, "b", lambda r, c: _lit(c == j, r == now, aqua, AQUA_TINT))
-    out = grid(ms, ns, "c", lambda r, c: (papaya, aqua) if (r, c) == (i, j) else CELL)
-    x, y = (len(ks) + len(ns)) / 2 + gap, (len(ks) + len(ms)) / 2 + gap
+    lift = ASIDE if layers(p.right) > 1 else 0.0
+    left = sheaf(p.left, ms, ks, "a", lambda r, c: _lit(r == i, c == now, papaya, PAPAYA_TINT))
+    above = sheaf(p.right, ks, ns, "b", lambda r, c: _lit(c == j, r == now, aqua, AQUA_TINT))
+    out = sheaf(p.out, ms, ns, "c", lambda r, c: (papaya, aqua) if (r, c) == (i, j) else CELL)
+    names = f"M {p.left}", f"out {p.out}"
+    beside = sum(width_of(name, TEXT) for name in names) / 2 + 0.5  # that they do not touch
+    x = max((len(ks) + len(ns)) / 2 + gap, beside)
+    y = (len(ks) + len(ms)) / 2 + gap
     placed = [
         left,
         above.translate(x, -y),
         out.translate(x, 0),
         _guides(ms, ks, ns, i, j, gap, x, y),
-        label(f"M {(m, k)}", TEXT).translate(0, len(ms) / 2 + 0.6),
-        label(f"N {(k, n)}", TEXT).translate(x, -y - len(ks) / 2 - 0.55),
-        label(f"out {(m, n)}", TEXT).translate(x, len(ms) / 2 + 0.6),
+        label(names[0], TEXT).translate(0, len(ms) / 2 + 0.6),
+        label(f"N {p.right}", TEXT).translate(x, -y - len(ks) / 2 - 0.55 - lift),
+        label(names[1], TEXT).translate(x, len(ms) / 2 + 0.6),
     ]
     return _centred_upright(concat(placed))
 

@@ -7,18 +7,23 @@ way, and every mark knows its extent: that is what a ``viewBox`` is made from.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from html import escape
+
+Extent = tuple[float, float, float, float]  # left, top, right, bottom
 
 # A mark is a list of drawing steps ("M" | "L" | "C", x, y, ...) or "Z", or one line of text.
 Step = tuple
+Style = tuple[tuple[str, str], ...]
+Change = Callable[[str, str], str]  # from the name and the value of an attribute
 
 
 @dataclass
 class PathMark:
     """Subpaths of one style; ``width`` is that of its line."""
 
-    style: tuple[tuple[str, str], ...]
+    style: Style
     steps: list[Step]
     width: float
 
@@ -35,6 +40,9 @@ class PathMark:
         ]
         return PathMark(self.style, steps, self.width)
 
+    def recoloured(self, change: Change) -> PathMark:
+        return replace(self, style=_changed(self.style, change))
+
     def body(self) -> str:
         return f'd="{_path_data(self.steps)}"'
 
@@ -43,7 +51,7 @@ class PathMark:
 class TextMark:
     """A line of text, centred on (x, y) and turned by ``angle`` degrees."""
 
-    style: tuple[tuple[str, str], ...]
+    style: Style
     text: str
     x: float
     y: float
@@ -61,6 +69,9 @@ class TextMark:
         x, y = self.x * scale + dx, self.y * scale + dy
         return TextMark(self.style, self.text, x, y, self.size * scale, self.angle, self.width)
 
+    def recoloured(self, change: Change) -> TextMark:
+        return replace(self, style=_changed(self.style, change))
+
     def body(self) -> str:
         # Not dominant-baseline, which half of all viewers ignore: the baseline is 0.35 em lower.
         turn = math.radians(self.angle)
@@ -74,6 +85,20 @@ class TextMark:
 
 
 Mark = PathMark | TextMark
+
+
+def _changed(style: Style, change: Change) -> Style:
+    return tuple((name, change(name, value)) for name, value in style)
+
+
+def union(extents: Iterable[Extent]) -> Extent:
+    """The box around boxes.
+
+    >>> union([(0, 0, 2, 1), (1, -1, 1, 3)])
+    (0, -1, 2, 3)
+    """
+    lefts, tops, rights, bottoms = zip(*extents, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def number(value: float) -> str:
@@ -131,15 +156,14 @@ def joined(values: list[float]) -> str:
     return text
 
 
-def extent_of(marks: list[Mark], lines: bool = True) -> tuple[float, float, float, float]:
+def extent_of(marks: list[Mark], lines: bool = True) -> Extent:
     """Left, top, right and bottom of ``marks``; a point if there are none.
 
     Without ``lines`` the width of a line, which is in pixels whatever the scale, counts as nothing.
     """
     if not marks:
         return 0.0, 0.0, 0.0, 0.0
-    lefts, tops, rights, bottoms = zip(*(mark.extent(lines) for mark in marks), strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
+    return union(mark.extent(lines) for mark in marks)
 
 
 def elements_of(marks: list[Mark]) -> str:

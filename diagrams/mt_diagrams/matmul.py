@@ -8,12 +8,12 @@ from colour import Color
 from .drawing import aqua, papaya
 from .elide import axis
 from .figure import Figure
-from .grids import grid
 from .layout import captioned, row, ruled, sign, step
-from .shapes import check_cell, matmul_shape
+from .shapes import MatmulShape, Shape, check_cell, matmul_shape
+from .stacks import ASIDE, empty_product, layers, lines_of_stack, sheaf
 from .strokes import hoop
-from .theme import CELL, INK, PAPAYA_INK, QUIET, THREAD
-from .values import values_of, written
+from .theme import CELL, INK, PAPAYA_INK, PAPAYA_TINT, QUIET, THREAD
+from .values import matrix_of, values_of, written
 
 ORIGIN = ((2, 4), (4, 3))  # the shapes of the page this suite grew from
 LIMIT = 8
@@ -25,7 +25,7 @@ def image_matmul_simple(
     """Which row and which column meet in a cell of ``M @ N``.
 
     Args:
-        a, b: arrays, tensors or shapes of the two matrices, M and N.
+        a, b: arrays, tensors or shapes of the two matrices, M and N, or of stacks of them.
         cell: the cell of the result to follow.
         values: write the numbers into the cells (the operands must hold some).
 
@@ -41,44 +41,71 @@ def image_matmul_simple(
     ValueError: image_matmul_simple: (2, 4) @ (3, 5): inner dimensions 4 and 3 differ
     """
     who = "image_matmul_simple"
-    m, k, n = matmul_shape(who, a, b)
+    p = matmul_shape(who, a, b)
+    return empty_product(p) if p.empty else simple(who, p, (a, b), cell, values)
+
+
+def simple(
+    who: str,
+    p: MatmulShape,
+    operands: tuple,
+    cell: tuple[int, int],
+    values: bool,
+    done: int | None = None,
+) -> Figure:
+    """The figure itself; of the result only the first ``done`` cells, in reading order, if given.
+
+    Those before the chosen one are then tinted, and the others hold no values yet.
+    """
+    m, k, n = p[:3]
     check_cell(who, cell, (m, n))
     i, j = cell
     rows, inner, cols = axis(m, LIMIT, (i,)), axis(k, LIMIT), axis(n, LIMIT, (j,))
 
-    left = grid(rows, inner, "a", lambda r, _: papaya if r == i else CELL)
-    right = grid(inner, cols, "b", lambda _, c: aqua if c == j else CELL)
-    out = grid(rows, cols, "c", lambda r, c: (papaya, aqua) if (r, c) == (i, j) else CELL)
+    def result(r, c):
+        if (r, c) == (i, j):
+            return (papaya, aqua)
+        return CELL if done is None or r * n + c >= done else PAPAYA_TINT
+
+    left = sheaf(p.left, rows, inner, "a", lambda r, _: papaya if r == i else CELL)
+    right = sheaf(p.right, inner, cols, "b", lambda _, c: aqua if c == j else CELL)
+    out = sheaf(p.out, rows, cols, "c", result)
     if values:
-        x, y = values_of(who, a, b)
+        x, y = (matrix_of(values) for values in values_of(who, *operands))
         left, right = left + written(x, rows, inner), right + written(y, inner, cols)
-        out = out + written(x @ y, rows, cols)
+        out = out + written(x @ y, rows, cols, done)
 
     free_m, free_n = (f"m = {m}", QUIET, False), (f"n = {n}", QUIET, False)
     reduced = (f"k = {k}", PAPAYA_INK, True)
     drop = max(len(rows), len(inner)) / 2 + 1.95
+    aside = ASIDE if layers(p.out) > 1 else 0.0
+
+    def part(ruled_grid: Diagram, name: str, shape: Shape) -> Diagram:
+        return captioned(ruled_grid, [f"{name} {shape}", *lines_of_stack(p, shape)], drop)
+
     drawing = row(
         [
-            captioned(ruled(left, rows, inner, free_m, reduced), [f"M {(m, k)}"], drop),
+            part(ruled(left, rows, inner, free_m, reduced), "M", p.left),
             sign("@"),
-            captioned(ruled(right, inner, cols, reduced, free_n), [f"N {(k, n)}"], drop),
+            part(ruled(right, inner, cols, reduced, free_n), "N", p.right),
             step("sum over k"),
-            captioned(ruled(out, rows, cols, free_m, free_n, True), [f"M @ N {(m, n)}"], drop),
+            part(ruled(out, rows, cols, free_m, free_n, True, aside), "M @ N", p.out),
         ],
         0.6,
     )
     if not values:  # the threads would run across the numbers
         top = -max(len(rows), len(inner)) / 2 - 1.0
         drawing = drawing + _thread(drawing, i, j, top, INK)
-        others = [] if rows.elided else [r for r in range(m) if r != i][:2]
+        others = [] if rows.elided or done is not None else [r for r in range(m) if r != i][:2]
         for depth, other in enumerate(others, 1):  # nested under the first
             drawing = drawing + _thread(drawing, other, j, top + 0.28 * depth, THREAD)
+    stack = f" The first of a stack of {p.stack[0]} is drawn." if p.stack else ""
     return Figure(
         drawing,
-        f"{(m, k)} @ {(k, n)} = {(m, n)}",
-        f"Matrix M of shape {(m, k)} times matrix N of shape {(k, n)} gives a matrix of shape "
-        f"{(m, n)}. Row {i} of M and column {j} of N are coloured: their {k} pairs are multiplied "
-        f"and summed over k into cell {(i, j)} of the result.",
+        f"{p.left} @ {p.right} = {p.out}",
+        f"Matrix M of shape {p.left} times matrix N of shape {p.right} gives a matrix of shape "
+        f"{p.out}.{stack} Row {i} of M and column {j} of N are coloured: their {k} pairs are "
+        f"multiplied and summed over k into cell {(i, j)} of the result.",
     )
 
 

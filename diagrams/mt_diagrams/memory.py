@@ -12,6 +12,7 @@ from chalk import concat
 from chalk.types import Diagram
 from colour import Color
 
+from .columns import columns_of, is_long, layers_of
 from .drawing import aqua, papaya
 from .figure import Figure
 from .hatch import Rect, hatched, swatch
@@ -19,12 +20,18 @@ from .lettering import label, width_of
 from .shapes import bytes_in_words, short_bytes
 from .strokes import Point, box, polygons, polylines
 from .theme import INK, LILAC, PAPAYA_INK, QUIET, SMALL, STONE, TEXT, THREAD, TINY
+from .timeline import around, joined_spans, phase
 from .traffic import check_traces, traffic_bar
 
 __all__ = ["memory_timeline", "traffic_bar"]
 
 WIDTH, HEIGHT = 28.0, 7.0  # of a plot, in cells
 SLIVER = 0.03  # an array lower than this is not drawn by itself; the outline still counts it
+
+LONG = (
+    " In a long trace, small arrays are added up by what they are, and each column shows the "
+    "moment at which it held the most."
+)
 
 # What an array is to the computation: its words, its colour and its texture.
 ROLES = {
@@ -60,7 +67,8 @@ def memory_timeline(*traces, names: Sequence[str] | None = None) -> Figure:
         concat([*plots, legend]),
         "memory of " + ", ".join(names),
         " ".join(_in_words(trace, name) for trace, name in zip(traces, names, strict=True))
-        + " Each array is a block over the time it was alive, stacked on the others.",
+        + " Each array is a block over the time it was alive, stacked on the others."
+        + (LONG if any(map(is_long, traces)) else ""),
     )
 
 
@@ -99,6 +107,7 @@ class _Plot:
         self.most = most  # bytes: the top of the scale
         self.per_byte = HEIGHT / most
         self.ticks = len(trace.live_bytes)
+        self.columns = columns_of(trace)
 
     def x(self, tick: float) -> float:
         return tick * WIDTH / self.ticks
@@ -133,14 +142,11 @@ class _Plot:
         outlines: dict[str, list[list[Point]]] = {role: [] for role in ROLES}
         rects: dict[str, list[Rect]] = {role: [] for role in ROLES}
         labels = []
-        for buffer, floors in self._stacked():
-            if buffer.nbytes * self.per_byte < SLIVER:
-                continue
-            role = role_of(buffer)
-            runs = self._runs(floors, buffer.nbytes)
-            outlines[role].append(_around(runs))
+        for buffer, role, runs in self._stacked():
+            outlines[role].append(around(runs))
             rects[role] += runs
-            labels += self._named(buffer, role, max(runs, key=lambda r: r[2] - r[0]))
+            if buffer is not None:
+                labels += self._named(buffer, role, max(runs, key=lambda r: r[2] - r[0]))
         drawn = [role for role in ROLES if outlines[role]]
         areas = [polygons(outlines[role]).fill_color(ROLES[role][1]) for role in drawn]
         edges = [polylines([[*o, o[0]] for o in outlines[role]]) for role in drawn]
@@ -148,26 +154,34 @@ class _Plot:
         return concat([*areas, *lines, *edges, *labels])
 
     def _stacked(self):
-        """Each buffer with the bytes beneath it, tick by tick while it is alive."""
-        heights = [0] * self.ticks
-        for buffer in self.trace.buffers:
-            died = self.ticks if buffer.died is None else buffer.died
-            span = range(buffer.born, died)
-            floors = [(tick, heights[tick]) for tick in span]
-            for tick in span:
-                heights[tick] += buffer.nbytes
-            if floors and buffer.nbytes:
-                yield buffer, floors
+        """Each layer with its role, as rectangles: one for each time it sinks or changes.
 
-    def _runs(self, floors: list[tuple[int, int]], nbytes: int) -> list[Rect]:
-        """A block as rectangles, one for each time it sinks."""
+        A layer of many arrays comes in pieces where it is gone for a while.
+        """
+        floor = [0] * len(self.columns)
+        least = 0.62 / self.per_byte  # that there is room for a name
+        for buffer, role, heights in layers_of(self.trace, self.columns, role_of, least):
+            piece: list[tuple[int, int, int]] = []  # column, floor, height
+            for c, height in heights:
+                low = height * self.per_byte < SLIVER
+                if piece and low:
+                    yield buffer, role, self._runs(piece)
+                    piece = []
+                if not low:
+                    piece.append((c, floor[c], height))
+                floor[c] += height
+            if piece:
+                yield buffer, role, self._runs(piece)
+
+    def _runs(self, piece: list[tuple[int, int, int]]) -> list[Rect]:
         runs: list[Rect] = []
         start = 0
-        for n in range(1, len(floors) + 1):
-            if n == len(floors) or floors[n][1] != floors[start][1]:
-                floor = floors[start][1]
-                left, right = self.x(floors[start][0]), self.x(floors[n - 1][0] + 1)
-                runs.append((left, self.y(floor + nbytes), right, self.y(floor)))
+        for n in range(1, len(piece) + 1):
+            if n == len(piece) or piece[n][1:] != piece[start][1:]:
+                first, floor, height = piece[start]
+                left = self.x(self.columns[first].start)
+                right = self.x(self.columns[piece[n - 1][0]].stop)
+                runs.append((left, self.y(floor + height), right, self.y(floor)))
                 start = n
         return runs
 
@@ -185,8 +199,9 @@ class _Plot:
 
     def _outline(self) -> Diagram:
         points: list[Point] = [(0, HEIGHT)]
-        for tick, count in enumerate(self.trace.live_bytes):
-            points += [(self.x(tick), self.y(count)), (self.x(tick + 1), self.y(count))]
+        for start, stop, tick in self.columns:
+            y = self.y(self.trace.live_bytes[tick])
+            points += [(self.x(start), y), (self.x(stop), y)]
         return polylines([points]).line_width(0.15)
 
     def _peak(self) -> Diagram:
@@ -210,7 +225,7 @@ class _Plot:
         for event in events:
             left = self.x(event.start + 1)
             right = self.x(event.stop + 1) if event.stop > event.start else left + 0.12
-            marks.append(box(left, HEIGHT + 0.14, max(right - left, 0.12) - 0.04, 0.16))
+            marks.append((left, max(right, left + 0.12) - 0.04))
             if event.stop == event.start:
                 continue  # a view: it makes nothing
             half = width_of(event.name, TINY) / 2
@@ -221,7 +236,10 @@ class _Plot:
                     y = HEIGHT + 0.66 + 0.5 * level
                     texts.append(label(event.name, TINY, QUIET).translate(x, y))
                     break
-        return polygons(marks).fill_color(QUIET).line_width(0) + concat(texts)
+        if is_long(self.trace):
+            marks = joined_spans(marks)
+        outlines = [box(left, HEIGHT + 0.14, right - left, 0.16) for left, right in marks]
+        return polygons(outlines).fill_color(QUIET).line_width(0) + concat(texts)
 
     def _turn(self) -> float | None:
         """Where going forward ends and going backward begins; None if it never does."""
@@ -232,31 +250,20 @@ class _Plot:
     def _phases(self) -> Diagram:
         turn, y = self._turn(), HEIGHT + 1.75
         if turn is None:
-            return _phase("forward", 0, WIDTH, y)
-        return _phase("forward", 0, turn, y) + _phase("backward", turn, WIDTH, y)
+            return phase("forward", 0, WIDTH, y, WIDTH)
+        if self._turns_again():
+            return phase("forward and backward, in turn", 0, WIDTH, y, WIDTH)
+        return phase("forward", 0, turn, y, WIDTH) + phase("backward", turn, WIDTH, y, WIDTH)
+
+    def _turns_again(self) -> bool:
+        """Whether anything goes forward after something went backward."""
+        phases = [e.phase for e in sorted(self.trace.events, key=lambda e: e.start)]
+        return "backward" in phases and "forward" in phases[phases.index("backward") :]
 
 
 def _beside(text: str, y: float, color: Color) -> Diagram:
     """A number at the scale of bytes."""
     return label(text, TINY, color).translate(-0.25 - width_of(text, TINY) / 2, y)
-
-
-def _phase(name: str, left: float, right: float, y: float) -> Diagram:
-    half = width_of(name, SMALL) / 2 + 0.2
-    middle = (left + right) / 2
-    lines = [[(left + 0.1, y), (middle - half, y)], [(middle + half, y), (right - 0.1, y)]]
-    ends = [[(x, y - 0.15), (x, y + 0.15)] for x in (left + 0.1, right - 0.1)]
-    note = label(name, SMALL, QUIET).translate(middle, y)
-    if right - left < 2 * half + 0.4:
-        return note
-    return polylines([*lines, *ends]).line_color(THREAD) + note
-
-
-def _around(runs: list[Rect]) -> list[Point]:
-    """The outline of a block that is made of runs side by side."""
-    over = [point for left, top, right, _ in runs for point in ((left, top), (right, top))]
-    under = [(x, y) for left, _, right, low in runs for x, y in ((left, low), (right, low))]
-    return over + under[::-1]
 
 
 def _legend(roles: list[str]) -> Diagram:

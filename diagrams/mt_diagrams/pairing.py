@@ -5,10 +5,10 @@ from __future__ import annotations
 from .elide import axis
 from .equation import color
 from .figure import Figure
-from .grids import grid
 from .layout import captioned, row, ruled, sign
 from .matmul import LIMIT, ORIGIN
 from .shapes import matmul_shape
+from .stacks import empty_product, lines_of_stack, sheaf
 from .theme import PAPAYA_INK, QUIET
 
 
@@ -16,7 +16,7 @@ def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
     """Two matrices, a colour for each k: column k of ``a`` is only ever multiplied with row k of b.
 
     Args:
-        a, b: arrays, tensors or shapes of two matrices.
+        a, b: arrays, tensors or shapes of two matrices, or of stacks of them.
 
     Raises:
         ValueError: if they do not multiply.
@@ -24,24 +24,27 @@ def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
     >>> image_rows_meet_columns()
     <Figure: rows of (2, 4) meet columns of (4, 3)>
     """
-    m, k, n = matmul_shape("image_rows_meet_columns", a, b)
+    p = matmul_shape("image_rows_meet_columns", a, b)
+    if p.empty:
+        return empty_product(p)
+    m, k, n = p[:3]
     rows, inner, cols = axis(m, LIMIT), axis(k, LIMIT), axis(n, LIMIT)
     shades = color(1, len(inner))
-    left = grid(rows, inner, "a", lambda _, c: shades(0, inner.slot(c)))
-    right = grid(inner, cols, "b", lambda r, _: shades(0, inner.slot(r)))
+    left = sheaf(p.left, rows, inner, "a", lambda _, c: shades(0, inner.slot(c)))
+    right = sheaf(p.right, inner, cols, "b", lambda r, _: shades(0, inner.slot(r)))
     reduced = (f"k = {k}", PAPAYA_INK, True)
     drop = max(len(rows), len(inner)) / 2 + 1.95
     drawing = row(
         [
             captioned(
                 ruled(left, rows, inner, (f"m = {m}", QUIET, False), reduced),
-                [f"M {(m, k)}"],
+                [f"M {p.left}", *lines_of_stack(p, p.left)],
                 drop,
             ),
             sign("@"),
             captioned(
                 ruled(right, inner, cols, reduced, (f"n = {n}", QUIET, False)),
-                [f"N {(k, n)}"],
+                [f"N {p.right}", *lines_of_stack(p, p.right)],
                 drop,
             ),
         ],
@@ -49,8 +52,8 @@ def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
     )
     return Figure(
         drawing,
-        f"rows of {(m, k)} meet columns of {(k, n)}",
-        f"Matrix M of shape {(m, k)} and matrix N of shape {(k, n)}. Each of the {k} values of k "
+        f"rows of {p.left} meet columns of {p.right}",
+        f"Matrix M of shape {p.left} and matrix N of shape {p.right}. Each of the {k} values of k "
         f"has a colour: entries of column k of M are multiplied with entries of row k of N, "
         f"those of the same colour.",
     )

@@ -5,30 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from .backward import image_matmul_backward
 from .broadcast_matmul import image_matmul_full
+from .broadcasting import image_broadcast
 from .cubes import cube
 from .elide import axis
 from .figure import Figure
+from .graph import image_graph
 from .grids import grid
 from .layout import captioned
-from .live import matmul_traces
+from .live import matmul_traces, naive_loss
 from .loops import image_loop_nest
+from .maps import image_map, image_reduce, image_zip
 from .matmul import ORIGIN, image_matmul_simple
 from .memory import memory_timeline, traffic_bar
 from .pairing import image_rows_meet_columns
-from .shapes import Shape, check_sizes, elements, matmul_shape
+from .shapes import Shape, check_sizes, elements, matmul_shape, shape_of
+from .storage import image_storage
+from .tiling import image_tiling
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure: ``build`` takes as many shapes as ``example`` has, which is its default."""
+    """A figure: ``build`` takes as many shapes as ``example`` has, which is its default.
+
+    One with ``values`` also takes arrays, and then ``values=True`` to write their numbers.
+    """
 
     name: str
     summary: str
     arguments: str
     example: tuple[Shape, ...]
     build: Callable[..., Figure]
+    values: bool = False
 
 
 def _matrix(shape: Shape) -> Figure:
@@ -72,6 +83,32 @@ def _traffic(a: Shape, b: Shape) -> Figure:
     return traffic_bar(*matmul_traces(a, b), names=("naive", "fused"))
 
 
+def _transposed(shape: Shape) -> Figure:
+    return image_storage(np.zeros(_of_rank("storage-transposed", shape, 2)[::-1]).T)
+
+
+def _stretched(shape: Shape) -> Figure:
+    rows, _ = _of_rank("storage-stretched", shape, 2)
+    return image_storage(np.broadcast_to(np.zeros((rows, 1)), shape))
+
+
+def _negative(a, **options) -> Figure:
+    return image_map(a, np.negative, name="neg", **options)
+
+
+def _reduce(a, **options) -> Figure:
+    return image_reduce(a, min(1, len(shape_of(a)) - 1), **options)
+
+
+def _graph(a: Shape, b: Shape) -> Figure:
+    matmul_shape("autograd-graph", a, b)
+    return image_graph(naive_loss(a, b))
+
+
+def _tiling(a: Shape, b: Shape) -> Figure:
+    return image_tiling(*matmul_shape("tiling", a, b)[:3])
+
+
 _TWO = "--shape MxK --shape KxN"
 _LIVE = ((32, 64), (64, 48))
 
@@ -80,6 +117,58 @@ FIGURES = {
     for entry in (
         Entry("matrix", "a matrix, elided when large", "--shape RxC", ((2, 3),), _matrix),
         Entry("tensor", "a tensor of three dimensions", "--shape DxRxC", ((2, 4, 3),), _tensor),
+        Entry(
+            "storage",
+            "the cells behind a tensor, and which of them each index reads",
+            "--shape RxC",
+            ((2, 3),),
+            image_storage,
+        ),
+        Entry(
+            "storage-transposed",
+            "the same for a transposed matrix: the storage stays, the strides swap",
+            "--shape RxC",
+            ((3, 2),),
+            _transposed,
+        ),
+        Entry(
+            "storage-stretched",
+            "the same for a column stretched along its rows: stride 0, cells are shared",
+            "--shape RxC",
+            ((2, 4),),
+            _stretched,
+        ),
+        Entry(
+            "broadcast",
+            "how two operands stretch to a common shape",
+            "--shape A --shape B",
+            ((2, 4, 1), (4, 3)),
+            image_broadcast,
+        ),
+        Entry(
+            "map",
+            "each element of the result from the one in the same place",
+            "--shape A",
+            ((2, 3),),
+            _negative,
+            values=True,
+        ),
+        Entry(
+            "zip",
+            "each element of the result from one of each operand",
+            "--shape A --shape B",
+            ((2, 1), (2, 3)),
+            image_zip,
+            values=True,
+        ),
+        Entry(
+            "reduce",
+            "one dimension collapses: the second, or the only one",
+            "--shape A",
+            ((2, 4, 3),),
+            _reduce,
+            values=True,
+        ),
         Entry(
             "rows-meet-columns",
             "which entries of two matrices are multiplied",
@@ -93,6 +182,15 @@ FIGURES = {
             _TWO,
             ORIGIN,
             image_matmul_simple,
+            values=True,
+        ),
+        Entry(
+            "matmul-stack",
+            "the same for stacks of matrices, one product for each",
+            "--shape BxMxK --shape BxKxN",
+            ((5, 2, 4), (5, 4, 3)),
+            image_matmul_simple,
+            values=True,
         ),
         Entry(
             "matmul-full",
@@ -114,6 +212,20 @@ FIGURES = {
             _TWO,
             ORIGIN,
             image_loop_nest,
+        ),
+        Entry(
+            "tiling",
+            "how a fast product is cut: blocks, strips, register tiles",
+            _TWO,
+            ((1000, 1000), (1000, 2500)),
+            _tiling,
+        ),
+        Entry(
+            "autograd-graph",
+            "what made the sum of a naive product, and what is saved for going back",
+            _TWO,
+            ORIGIN,
+            _graph,
         ),
         Entry(
             "memory-timeline",

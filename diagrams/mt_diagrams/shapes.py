@@ -9,11 +9,24 @@ Shape = tuple[int, ...]
 
 
 class MatmulShape(NamedTuple):
-    """The three sizes of a matrix multiplication, (m, k) @ (k, n)."""
+    """A matrix multiplication, (m, k) @ (k, n), of matrices or of stacks of them."""
 
     m: int
     k: int
     n: int
+    left: Shape  # of the operands, as they were given
+    right: Shape
+    stack: Shape  # () for plain matrices, else how many
+
+    @property
+    def out(self) -> Shape:
+        """The shape of the result."""
+        return (*self.stack, self.m, self.n)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to multiply."""
+        return 0 in (self.m, self.k, self.n, *self.stack)
 
 
 def shape_of(thing) -> Shape:
@@ -29,11 +42,40 @@ def shape_of(thing) -> Shape:
         raise TypeError(f"shape_of: {type(thing).__name__} has no shape") from None
 
 
-def check_sizes(who: str, shape: Shape) -> None:
-    """Raise ValueError, naming ``who``, if a dimension of ``shape`` is below 1."""
+def check_sizes(who: str, shape: Shape, least: int = 0) -> None:
+    """Raise ValueError, naming ``who``, if a dimension of ``shape`` is below ``least``."""
     for dimension, size in enumerate(shape):
-        if size < 1:
-            raise ValueError(f"{who}: {shape}: dimension {dimension} is {size}, must be at least 1")
+        if size < least:
+            raise ValueError(
+                f"{who}: {shape}: dimension {dimension} is {size}, must be at least {least}"
+            )
+
+
+def check_rank(who: str, shape: Shape, most: int = 3) -> None:
+    """Raise ValueError, naming ``who``, if ``shape`` cannot be drawn: too many dimensions."""
+    check_sizes(who, shape)
+    if len(shape) > most:
+        raise ValueError(f"{who}: {shape} has {len(shape)} dimensions, at most {most} can be drawn")
+
+
+def common_shape(who: str, a: Shape, b: Shape) -> Shape:
+    """What two shapes broadcast to: aligned at the last dimension, a size of 1 stretches.
+
+    Raises:
+        ValueError: if they do not broadcast.
+
+    >>> common_shape("f", (4, 1), (2, 4, 3))
+    (2, 4, 3)
+    """
+    rank = max(len(a), len(b))
+    left, right = ((1,) * (rank - len(shape)) + tuple(shape) for shape in (a, b))
+    for d, (x, y) in enumerate(zip(left, right, strict=True)):
+        if x != y and 1 not in (x, y):
+            raise ValueError(
+                f"{who}: {a} and {b} do not broadcast: sizes {x} and {y} in dimension "
+                f"{d - rank} differ"
+            )
+    return tuple(y if x == 1 else x for x, y in zip(left, right, strict=True))
 
 
 def matmul_shape(who: str, a, b) -> MatmulShape:
@@ -41,26 +83,36 @@ def matmul_shape(who: str, a, b) -> MatmulShape:
 
     Args:
         who: the function that asks, named in errors.
-        a, b: anything with a ``.shape``, or shapes.
+        a, b: anything with a ``.shape``, or shapes: (m, k) and (k, n), or stacks (b, m, k) and
+            (b, k, n), of which a single matrix or a stack of one is shared by all.
 
     Raises:
-        ValueError: if either is not a matrix, is empty, or the inner dimensions differ.
+        ValueError: if either is neither a matrix nor a stack of them, or they do not multiply.
 
-    >>> matmul_shape("f", (2, 4), (4, 3))
-    MatmulShape(m=2, k=4, n=3)
+    >>> matmul_shape("f", (2, 4), (4, 3)).out, matmul_shape("f", (5, 2, 4), (4, 3)).out
+    ((2, 3), (5, 2, 3))
     >>> matmul_shape("f", (2, 4), (3, 5))
     Traceback (most recent call last):
     ValueError: f: (2, 4) @ (3, 5): inner dimensions 4 and 3 differ
     """
     left, right = shape_of(a), shape_of(b)
     for shape in (left, right):
-        if len(shape) != 2:
+        if len(shape) < 2:
             raise ValueError(f"{who}: {left} @ {right}: {shape} is not a matrix (rank 2)")
+        if len(shape) > 3:
+            raise ValueError(
+                f"{who}: {left} @ {right}: {shape} has {len(shape)} dimensions; a stack of "
+                "matrices (rank 3) is the most that can be drawn"
+            )
         check_sizes(who, shape)
-    (m, k), (k2, n) = left, right
+    (m, k), (k2, n) = left[-2:], right[-2:]
     if k != k2:
         raise ValueError(f"{who}: {left} @ {right}: inner dimensions {k} and {k2} differ")
-    return MatmulShape(m, k, n)
+    if len({*left[:-2], *right[:-2]} - {1}) > 1:
+        raise ValueError(
+            f"{who}: {left} @ {right}: stacks of {left[0]} and {right[0]} matrices do not broadcast"
+        )
+    return MatmulShape(m, k, n, left, right, common_shape(who, left[:-2], right[:-2]))
 
 
 def check_cell(who: str, cell: tuple[int, int], shape: Shape) -> None:

@@ -30,25 +30,40 @@ def short_number(value: float) -> str:
     return f"{digits.removesuffix('.0')}e{int(power)}"
 
 
-def values_of(who: str, a, b) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers in two operands, as arrays.
+def values_of(who: str, *operands) -> list[np.ndarray]:
+    """The numbers in operands, as arrays.
 
     Raises:
-        TypeError: if either is only a shape.
+        TypeError: if one is only a shape.
     """
-    for operand in (a, b):
+    for operand in operands:
         if not hasattr(operand, "shape"):
             raise TypeError(f"{who}: values=True needs operands that hold numbers, not shapes")
-    return tuple(np.asarray(getattr(x, "detach", lambda x=x: x)(), dtype=float) for x in (a, b))
+    return [np.asarray(getattr(x, "detach", lambda x=x: x)(), dtype=float) for x in operands]
 
 
-def written(values: np.ndarray, down: Axis, across: Axis) -> Diagram:
-    """The values of a matrix, set in the cells of a grid centred on its origin."""
+def matrix_of(values: np.ndarray) -> np.ndarray:
+    """What is drawn of an array of any rank: the front matrix of it, a vector as a row.
+
+    >>> matrix_of(np.zeros((5, 2, 4))).shape, matrix_of(np.zeros(3)).shape
+    ((2, 4), (1, 3))
+    """
+    while values.ndim > 2:
+        values = values[0]
+    return np.atleast_2d(values)
+
+
+def written(values: np.ndarray, down: Axis, across: Axis, done: int | None = None) -> Diagram:
+    """The values of a matrix, set in the cells of a grid centred on its origin.
+
+    Of the first ``done`` only, in reading order, if given; set as small as all of them need.
+    """
     left, top = -len(across) / 2 + 0.5, -len(down) / 2 + 0.5
     places = [
-        (short_number(values[i, j]), left + x, top + y)
+        (short_number(values[i, j]), left + x, top + y, i * across.size + j)
         for y, i in down.shown
         for x, j in across.shown
     ]
-    size = min(SMALL, 0.86 / max(width_of(text, 1.0) for text, _, _ in places))
-    return concat([label(text, size).translate(x, y) for text, x, y in places])
+    size = min([SMALL, *(0.86 / width_of(text, 1.0) for text, *_ in places)])
+    shown = [(text, x, y) for text, x, y, n in places if done is None or n < done]
+    return concat([label(text, size).translate(x, y) for text, x, y in shown])

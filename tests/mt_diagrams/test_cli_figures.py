@@ -5,8 +5,10 @@ import sys
 
 import pytest
 from mt_diagrams import __main__ as cli
-from mt_diagrams import image_matmul_full
+from mt_diagrams import browser, image_matmul_full, image_matmul_simple
 from mt_diagrams.registry import FIGURES
+
+from .browsing import needs_browser
 
 
 def run(capsys, *argv):
@@ -59,10 +61,20 @@ BAD = [
     (["render", "matrix", "--shape", "x2", "-o", "{out}"], "--shape x2: not a shape"),
     (["render", "matrix", "--shape", "-2x3", "-o", "{out}"], "--shape"),
     (["render", "matrix", "--shape", "2.5x3", "-o", "{out}"], "--shape 2.5x3: not a shape"),
+    (["render", "matrix", "--values", "-o", "{out}"], "matrix: shows no --values; map, zip,"),
+    (["render", "matrix", "--format", "gif", "-o", "{out}"], "invalid choice: 'gif'"),
     (
-        ["render", "matrix", "--shape", "0x3", "-o", "{out}"],
-        "--shape 0x3: dimension 0 is 0, must be at least 1",
+        ["render", "matrix", "--trace", "a.py:f", "-o", "{out}"],
+        "matrix: is not drawn from a --trace",
     ),
+    (["render", "--trace", "a.py", "-o", "{out}"], "--trace a.py: not a function, such as"),
+    (["render", "--trace", "nowhere.py:f", "-o", "{out}"], "there is no file nowhere.py"),
+    (
+        ["render", "--trace", "a.py:f", "--values", "-o", "{out}"],
+        "--trace takes neither a --shape nor --values",
+    ),
+    (["render", "--all", "--values", "-o", "{dir}"], "--all takes neither a name nor a --shape"),
+    (["render", "map", "--shape", "1x1x1x1", "-o", "{out}"], "at most 3 can be drawn"),
     (["render", "matrix", "--shape", "2x3x4", "-o", "{out}"], "matrix: (2, 3, 4) has 3 dimensions"),
     (
         ["render", "matmul-simple", "--shape", "2x4", "--shape", "3x5", "-o", "{out}"],
@@ -134,3 +146,121 @@ def test_it_runs_as_a_module(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.startswith("mt-diagrams: no figure is named 'nope'")
+
+
+def test_an_empty_shape_is_an_outline(capsys, tmp_path):
+    path = tmp_path / "f.svg"
+    assert run(capsys, "render", "matrix", "--shape", "0x3", "-o", str(path)) == (0, "", "")
+    assert "stroke-dasharray" in path.read_text(encoding="utf-8")
+
+
+def test_values_and_dark(capsys, tmp_path):
+    path = tmp_path / "f.svg"
+    argv = ["render", "matmul-simple", "--shape", "2x3", "--shape", "3x2", "-o", str(path)]
+    plain = run(capsys, *argv), path.read_text(encoding="utf-8")
+    assert run(capsys, *argv, "--values") == (0, "", "")
+    valued = path.read_text(encoding="utf-8")
+    assert valued.count("<text") >= plain[1].count("<text") + 2 * 3 + 3 * 2 + 2 * 2
+    run(capsys, *argv, "--values")
+    assert path.read_text(encoding="utf-8") == valued  # the same numbers every time
+    assert run(capsys, *argv, "--dark") == (0, "", "")
+    assert path.read_text(encoding="utf-8") == image_matmul_simple((2, 3), (3, 2)).drawn(dark=True)
+
+
+SCRIPT = """
+import sys
+import mtlib
+from neighbour import SIZE
+
+def step():
+    a = mtlib.rand(SIZE, 4, seed=0, requires_grad=True)
+    (a * 2).sum().backward()
+
+def fails():
+    raise RuntimeError("no such luck\\nat all")
+
+def leaves():
+    sys.exit(3)
+
+def nothing():
+    pass
+
+number = 3
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "neighbour.py").write_text("SIZE = 8")
+    (folder / "work.py").write_text(SCRIPT)
+    (folder / "broken.py").write_text("1 +")
+    return folder / "work.py"
+
+
+def test_what_the_users_own_function_ran_is_drawn(capsys, tmp_path, script):
+    path = tmp_path / "f.svg"
+    before = list(sys.path)
+    assert run(capsys, "render", "--trace", f"{script}:step", "-o", str(path)) == (0, "", "")
+    text = path.read_text(encoding="utf-8")
+    assert "memory of step" in text
+    assert "mul" in text
+    argv = ["render", "traffic-bar", "--trace", f"{script}:step", "-o", str(path)]
+    assert run(capsys, *argv) == (0, "", "")
+    assert "reads and writes of step" in path.read_text(encoding="utf-8")
+    assert run(capsys, "render", "--trace", f"{script}:nothing", "-o", str(path)) == (0, "", "")
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("work.py:fails", "raised RuntimeError: no such luck at all"),
+        ("work.py:leaves", "raised SystemExit: 3"),
+        ("work.py:number", "work.py has no function number"),
+        ("work.py:missing", "work.py has no function missing"),
+        ("broken.py:f", "raised SyntaxError"),
+        ("neighbour.txt:f", "there is no file"),
+    ],
+)
+def test_a_function_that_cannot_be_traced_is_named(capsys, tmp_path, script, target, message):
+    out = tmp_path / "f.svg"
+    argv = ["render", "--trace", str(script.parent / target), "-o", str(out)]
+    code, stdout, err = run(capsys, *argv)
+    assert (code, stdout) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not out.exists()
+
+
+def test_without_a_browser_png_and_pdf_say_so(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(browser.shutil, "which", lambda _: None)
+    for argv in (["-o", str(tmp_path / "f.png")], ["--format", "pdf", "-o", str(tmp_path / "f")]):
+        code, _, err = run(capsys, "render", "matrix", *argv)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert "none is on the PATH; install one, or write SVG" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_browser_that_fails_leaves_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(browser, "find_browser", lambda: sys.executable)  # it is no browser
+    code, _, err = run(capsys, "render", "matrix", "-o", str(tmp_path / "f.png"))
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "failed with exit code" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_png_and_pdf_are_drawn_by_a_browser(capsys, tmp_path):
+    needs_browser()
+    path = tmp_path / "f.png"
+    assert run(capsys, "render", "matrix", "--dark", "-o", str(path)) == (0, "", "")
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(data[n : n + 4]) for n in (16, 20))
+    assert (width, height) == (2 * 116, 2 * 132)  # the viewBox, rounded up, twice
+    assert run(capsys, "render", "matrix", "--format", "pdf", "-o", str(path)) == (0, "", "")
+    assert path.read_bytes().startswith(b"%PDF")
+    assert [p.name for p in tmp_path.iterdir()] == ["f.png"]

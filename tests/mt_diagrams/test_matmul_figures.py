@@ -163,8 +163,10 @@ def test_what_does_not_multiply_is_refused(draw):
     name = draw.__name__
     cases = [
         ((2, 4), (3, 5), rf"{name}: \(2, 4\) @ \(3, 5\): inner dimensions 4 and 3 differ"),
-        ((2, 0), (0, 5), rf"{name}: \(2, 0\): dimension 1 is 0, must be at least 1"),
-        ((2, 3, 4), (4, 5), rf"{name}: \(2, 3, 4\) @ \(4, 5\): \(2, 3, 4\) is not a matrix"),
+        ((2, -1), (-1, 5), rf"{name}: \(2, -1\): dimension 1 is -1, must be at least 0"),
+        ((4,), (4, 5), rf"{name}: \(4,\) @ \(4, 5\): \(4,\) is not a matrix \(rank 2\)"),
+        ((7, 2, 3, 4), (4, 5), r"\(7, 2, 3, 4\) has 4 dimensions; a stack of matrices"),
+        ((5, 3, 4), (6, 4, 5), r"stacks of 5 and 6 matrices do not broadcast"),
     ]
     for a, b, message in cases:
         with pytest.raises(ValueError, match=message) as caught:
@@ -189,3 +191,7 @@ def test_the_pairing_colours_follow_k_when_elided():
     svg = Svg(image_rows_meet_columns((3, 100), (100, 2)).svg)
     fills = {cell.fill for cell in svg.cells} - {"#f3f0e8"}
     assert len(fills) == len(axis(100, 8).shown)
+
+
+def test_full_fits_a_page_without_being_shrunk_to_where_it_cannot_be_read():
+    assert Svg(image_matmul_full().svg).width <= 880

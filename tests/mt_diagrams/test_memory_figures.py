@@ -1,12 +1,15 @@
 """memory_timeline and traffic_bar, from stand-ins for a trace."""
 
+import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import memory_timeline, traffic_bar
-from mt_diagrams.memory import HEIGHT
+from mt_diagrams.columns import columns_of, layers_of
+from mt_diagrams.memory import HEIGHT, role_of
 from mt_diagrams.theme import LILAC, SCALE, STONE
 
 from .svg_reading import Svg
@@ -215,3 +218,69 @@ def test_names_must_match_the_traces(draw):
 @pytest.mark.parametrize("draw", [memory_timeline, traffic_bar])
 def test_an_empty_trace_draws(draw):
     Svg(draw(Trace()).svg).assert_inside()
+
+
+def long_trace(steps, nbytes=800):
+    """A training run: in each step arrays are made going forward, and freed going backward."""
+    trace = Trace()
+
+    def change(by):
+        trace.live_bytes.append(trace.live_bytes[-1] + by)
+        return len(trace.live_bytes) - 1
+
+    whole = Buffer("weights", (64, 64), 40 * nbytes, change(40 * nbytes), saved=True)
+    trace.buffers.append(whole)
+    for step in range(steps):
+        for phase in ("forward", "backward"):
+            made = []
+            for _ in range(4):
+                start = len(trace.live_bytes) - 1
+                one = Buffer("mul", (10, 10), nbytes, change(nbytes), phase=phase)
+                one.saved = phase == "forward"
+                made.append(one)
+                trace.events.append(Event(f"op{step}", phase, start, start + 1))
+            for one in reversed(made):
+                one.died = change(-nbytes)
+            trace.buffers += made
+    return trace
+
+
+@pytest.mark.parametrize("steps", [15, 60, 500])
+def test_a_long_trace_is_added_up_and_stays_small(steps):
+    trace = long_trace(steps)
+    start = time.perf_counter()
+    figure = memory_timeline(trace, trace, names=["one", "two"])
+    svg = Svg(figure.svg)
+    assert time.perf_counter() - start < 3
+    svg.assert_inside()
+    svg.assert_plain()
+    assert len(figure.svg) < 2 * 20_000
+    assert f"peak {trace.peak_bytes:,} bytes (35.2 kB)" in svg.words()
+    assert svg.words().count("weights (64, 64)") == 2  # what is large is still drawn by itself
+    assert "forward and backward, in turn" in svg.words()
+    assert "small arrays are added up" in svg.desc
+    assert "small arrays are added up" not in Svg(memory_timeline(example()).svg).desc
+
+
+def test_the_columns_of_a_long_trace_hold_its_peak_and_all_its_bytes():
+    trace = long_trace(200)
+    columns = columns_of(trace)
+    assert columns[0].start == 0
+    assert columns[-1].stop == len(trace.live_bytes)
+    assert all(a.stop == b.start for a, b in pairwise(columns))
+    assert max(trace.live_bytes[c.tick] for c in columns) == trace.peak_bytes
+    sums = [0] * len(columns)
+    for _, _, heights in layers_of(trace, columns, role_of, 4000):
+        for c, height in heights:
+            sums[c] += height
+    assert sums == [trace.live_bytes[c.tick] for c in columns]
+
+
+def test_a_short_phase_has_its_name_beneath():
+    trace = Trace([Event("a", "forward", 0, 1)], [Buffer("a", (1,), 8, 1)], [0, 8])
+    for tick in range(2, 60):
+        trace.events.append(Event("b", "backward", tick - 1, tick))
+        trace.live_bytes.append(8)
+    svg = Svg(memory_timeline(trace).svg)
+    heights = {text.text: text.y for text in svg.texts}
+    assert heights["forward"] > heights["backward"]

@@ -182,7 +182,7 @@ def test_tensor_to_diagram_takes_anything_with_a_shape(shape, size):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: matrix(0, 3), r"matrix: \(0, 3\): dimension 0 is 0, must be at least 1"),
+        (lambda: matrix(-2, 3), r"matrix: \(-2, 3\): dimension 0 is -2, must be at least 0"),
         (lambda: tensor(0.5, 2, 3, -1), r"tensor: \(2, 3, -1\): dimension 2 is -1"),
         (lambda: color(0, 1), r"color: \(0, 1\): dimension 0"),
         (lambda: tensor_to_diagram((1, 2, 3, 4)), r"\(1, 2, 3, 4\): at most 3 dimensions"),

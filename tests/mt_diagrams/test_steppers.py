@@ -1,0 +1,185 @@
+"""Steppers: what their HTML holds, and that it is left whole where styles are stripped."""
+
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from mt_diagrams import (
+    Figure,
+    Stepper,
+    matrix,
+    step_matmul,
+    step_online_softmax,
+    step_zip_reduce,
+)
+
+from .svg_reading import Svg
+
+
+def frames(stepper):
+    """The SVG of each step, as it is in the page."""
+    data = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', stepper._repr_html_())
+    return [Svg(b64decode(text).decode("utf-8")) for text in data]
+
+
+class Page(HTMLParser):
+    """The tags of a page, in order, with their attributes."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(source)
+        assert self.open == [], "a tag was not closed"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("input", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+ALL = [
+    step_matmul(),
+    step_zip_reduce(),
+    step_online_softmax([1.0, 3.0, -2.5, 3.5]),
+    step_matmul(np.arange(6.0).reshape(2, 3), np.ones((3, 2)), id="v", values=True),
+    step_matmul((5, 2, 4), (4, 3), id="stack"),
+]
+
+
+@pytest.mark.parametrize("stepper", ALL, ids=lambda s: s.id)
+def test_every_step_is_sound_and_of_one_size(stepper):
+    shown = frames(stepper)
+    assert len(shown) == len(stepper)
+    for svg, figure in zip(shown, stepper.figures, strict=True):
+        svg.assert_inside()
+        svg.assert_plain()
+        assert (svg.title, svg.desc) == (figure.title, figure.desc)
+    assert len({(svg.width, svg.height) for svg in shown}) == 1
+    assert len({figure.title for figure in stepper.figures}) == len(stepper)
+
+
+@pytest.mark.parametrize("stepper", ALL, ids=lambda s: s.id)
+def test_a_radio_button_for_each_step_and_words_for_each_picture(stepper):
+    page = Page(stepper._repr_html_())
+    radios, images, labels = page.all("input"), page.all("img"), page.all("label")
+    assert len(radios) == len(images) == len(labels) == len(stepper)
+    assert {radio["name"] for radio in radios} == {stepper.id}
+    assert [("checked" in radio) for radio in radios] == [True] + [False] * (len(stepper) - 1)
+    assert [radio["id"] for radio in radios] == [one["for"] for one in labels]
+    assert all(radio["aria-label"].startswith("step ") for radio in radios)
+    assert [image["alt"] for image in images] == [f.desc for f in stepper.figures]
+    assert all(int(image["width"]) <= 840 for image in images)
+
+
+def test_without_its_style_only_the_first_step_is_left():
+    page = Page(re.sub(r"<style>.*</style>", "", ALL[0]._repr_html_(), flags=re.DOTALL))
+    hidden = [("hidden" in attributes) for attributes in page.all("div")]
+    # the whole, the bar of labels, the first step, the others
+    assert hidden == [False, True, False, *[True] * (len(ALL[0]) - 1)]
+    assert all(radio["hidden"] == "hidden" for radio in page.all("input"))
+
+
+def test_its_style_reaches_nothing_else():
+    css = re.search(r"<style>(.*)</style>", ALL[0]._repr_html_(), re.DOTALL)[1]
+    for rule in re.findall(r"([^{}]+)\{", css):
+        assert rule.strip().startswith("#matmul-steps"), rule
+
+
+def test_jupyterlab_leaves_the_arrow_keys_to_the_buttons():
+    assert all("data-lm-suppress-shortcuts" in r for r in Page(ALL[0]._repr_html_()).all("input"))
+
+
+def test_one_step_for_each_cell_of_the_result():
+    assert [f.title for f in step_matmul((1, 2), (2, 2)).figures] == [
+        "row 0 of M meets column 0 of N in cell (0, 0)",
+        "row 0 of M meets column 1 of N in cell (0, 1)",
+    ]
+    assert len(step_matmul((100, 3), (3, 100))) < 10  # the middle of the walk is left out
+    assert "cell (99, 99)" in step_matmul((100, 3), (3, 100)).figures[-1].title
+
+
+def test_values_appear_as_they_are_reached():
+    first, *_, last = frames(ALL[3])
+    result = ["3", "12"]  # the sums of the two rows of M, each twice
+    assert [first.words().count(v) for v in result] == [1 + 1, 0]  # M holds a 3 of its own
+    assert [last.words().count(v) for v in result] == [2 + 1, 2]
+
+
+def test_zip_and_reduce_come_one_after_the_other():
+    words = [svg.words() for svg in frames(ALL[1])]
+    for n, word in enumerate(("broadcast", "zip", "reduce"), start=1):
+        assert [word in step for step in words] == [k >= n for k in range(5)]
+    assert ["(2, 3)" in step for step in words] == [False] * 4 + [True]
+
+
+def test_online_softmax_ends_at_softmax():
+    x = np.array([0.5, -1.0, 4.0, 4.0, 2.0])
+    stepper = step_online_softmax(x)
+    shares = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+    *steps, last = stepper.figures
+    words = Svg(last.svg).words()
+    assert {f"{share:.2f}" for share in shares} <= set(words)
+    for n, figure in enumerate(steps, start=1):
+        so_far = x[:n]
+        total = np.exp(so_far - so_far.max()).sum()
+        assert f"the sum of e^(x − m) is {total:.2f}" in figure.desc
+    shrinks = ["shrinks" in figure.title for figure in steps]
+    assert shrinks == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], r"shape \(0,\): needs one row of 1 to 12 values"),
+        (np.zeros(13), r"shape \(13,\): needs one row"),
+        (np.zeros((2, 2)), r"shape \(2, 2\)"),
+        ([1.0, np.nan], "value 1 is nan, must be finite"),
+        ([-np.inf], "value 0 is -inf"),
+    ],
+)
+def test_values_that_cannot_be_stepped_through(values, message):
+    with pytest.raises(ValueError, match=rf"step_online_softmax: .*{message}|{message}"):
+        step_online_softmax(values)
+
+
+def test_bad_ids_and_empty_sequences_are_refused():
+    figure = Figure(matrix(1, 1), "a", "b")
+    for bad in ("", "1st", "a b", 'x"><script>', "ä"):
+        with pytest.raises(ValueError, match=r"Stepper: id .* must be letters"):
+            Stepper([figure], id=bad)
+    with pytest.raises(ValueError, match="needs at least one figure"):
+        Stepper([], id="a")
+    with pytest.raises(ValueError, match=r"step_matmul: \(2, 0\) @ \(0, 3\): nothing to step"):
+        step_matmul((2, 0), (0, 3))
+    with pytest.raises(ValueError, match=r"step_zip_reduce: \(2, 4\) @ \(3, 5\): inner"):
+        step_zip_reduce((2, 4), (3, 5))
+
+
+def test_titles_are_escaped():
+    bad = '<script>alert("1")</script>'
+    html = Stepper([Figure(matrix(1, 1), bad, bad)], id="a", title=bad)._repr_html_()
+    assert "<script" not in html
+    Page(html)
+
+
+def test_a_notebook_stores_a_short_text_and_the_same_bytes():
+    assert repr(ALL[1]) == "<Stepper: (2, 4) @ (4, 3) by zip and reduce, 5 steps>"
+    code = "from mt_diagrams import *; print(step_online_softmax([1, 3, 2])._repr_html_(), end='')"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=True,
+    )
+    assert run.stdout.decode("utf-8") == step_online_softmax([1, 3, 2])._repr_html_()
