@@ -88,5 +88,5 @@ lock: ## make requirements.lock again from pyproject.toml
 
 clean: ## remove what make and the tools made: .venv and caches
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage
-	find mtlib diagrams tests scripts notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+	find mtlib diagrams tests scripts notebooks benchmarks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 	  -prune -exec rm -rf {} +

@@ -81,7 +81,7 @@ def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
     """Call the kernel, which wants one batch dimension, on as few and large stacks as there are."""
     batch = out.shape[:-2]
     if not batch:
-        kernel(out.numpy()[None], a.numpy()[None], b.numpy()[None])
+        kernel(_stack_of_one(out), _stack_of_one(a), _stack_of_one(b))
         return
     if len(batch) == 1:
         kernel(out.numpy(), a.numpy(), b.numpy())
@@ -92,6 +92,16 @@ def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
     for which in np.ndindex(lengths[:-1]):
         arrays = (_stack(x, which, lengths[-1], s) for x, s in zip((out, a, b), steps, strict=True))
         kernel(*arrays)
+
+
+def _stack_of_one(x: Tensor) -> np.ndarray:
+    """``x.numpy()[None]``, made in one step."""
+    shape, (row, column), offset = x.layout
+    if 0 in shape:
+        return np.ndarray((1, *shape), x.dtype)
+    storage, size = x.storage, x.storage.itemsize
+    strides = (0, row * size, column * size)
+    return np.ndarray((1, *shape), storage.dtype, storage, offset * size, strides)
 
 
 def _stack(x: Tensor, which: tuple[int, ...], length: int, steps: tuple[int, ...]) -> np.ndarray:

@@ -36,7 +36,7 @@ def image_tiling(
     n: int,
     *,
     tile: tuple[int, int] = (12, 16),
-    block: tuple[int, int, int] = (192, 256, 1024),
+    block: tuple[int, int] = (512, 384),
     itemsize: int = 8,
 ) -> Figure:
     """How a fast ``(m, k) @ (k, n)`` is cut: for the caches, for reading in order, for registers.
@@ -46,7 +46,7 @@ def image_tiling(
     Args:
         m, k, n: the sizes of the multiplication.
         tile: rows and columns of the register tile.  Its columns are two vectors.
-        block: rows, depth (along k) and columns of a cache block.
+        block: depth (along k) and columns of a cache block of N; M is cut along k only.
         itemsize: bytes to an element.
 
     Raises:
@@ -60,11 +60,11 @@ def image_tiling(
             raise ValueError(f"image_tiling: {name} is {size}, must be at least 1")
     if min(*tile, *block, itemsize) < 1:
         raise ValueError(f"image_tiling: tile {tile} and block {block} must be at least 1 each way")
-    rows, depth, columns = (min(b, size) for b, size in zip(block, (m, k, n), strict=True))
+    depth, columns = min(block[0], k), min(block[1], n)
     tall, broad = tile
-    blocks = [_pieces(size, b) for size, b in zip((m, k, n), (rows, depth, columns), strict=True)]
-    strips = _pieces(rows, tall), _pieces(columns, broad)
-    kept = short_bytes(rows * depth * itemsize), short_bytes(depth * broad * itemsize)
+    blocks = [1, _pieces(k, depth), _pieces(n, columns)]
+    strips = _pieces(m, tall), _pieces(columns, broad)
+    kept = short_bytes(depth * columns * itemsize), short_bytes(tall * depth * itemsize)
     panels = [
         _panel(
             "1. Blocks, for the caches",
@@ -72,20 +72,20 @@ def image_tiling(
             1.0,
             (f"M {(m, k)}", f"N {(k, n)}", f"out {(m, n)}"),
             [
-                f"{blocks[0]:,} × {blocks[1]:,} blocks of M, {rows} × {depth} each",
+                f"{blocks[1]:,} blocks of M, {m} × {depth} each",
                 f"{blocks[1]:,} × {blocks[2]:,} blocks of N, {depth} × {columns} each",
-                f"a block of M is {kept[0]}",
+                f"a block of N is {kept[0]}",
             ],
         ),
         _panel(
-            "2. Strips, packed in the order they are read",
+            "2. Strips, read one after the other",
             [axis(strips[0], LIMIT), axis(1), axis(strips[1], LIMIT)],
             3.0,
-            (f"{rows} × {depth}", f"{depth} × {columns}", f"{rows} × {columns}"),
+            (f"{m} × {depth}", f"{depth} × {columns}", f"{m} × {columns}"),
             [
                 f"{strips[0]:,} strips of M, {tall} rows each",
                 f"{strips[1]:,} strips of N, {broad} columns each",
-                f"a strip of N is {kept[1]}",
+                f"a strip of M is {kept[1]}",
             ],
         ),
         _panel(
@@ -106,10 +106,10 @@ def image_tiling(
         _under_titles(panels),
         f"tiling of {(m, k)} @ {(k, n)}",
         f"The multiplication {(m, k)} @ {(k, n)} is cut three times. First into cache blocks: "
-        f"{blocks[0]} by {blocks[1]} blocks of M of {rows} by {depth}, {kept[0]} each, and "
-        f"{blocks[1]} by {blocks[2]} blocks of N of {depth} by {columns}. Then into strips, packed "
-        f"in the order they are read: {strips[0]} of {tall} rows of M, {strips[1]} of {broad} "
-        f"columns of N. Last into register tiles of {tall} by {broad}: one step of k loads "
+        f"{blocks[1]} blocks of M of {m} by {depth}, and {blocks[1]} by {blocks[2]} blocks of N of "
+        f"{depth} by {columns}, {kept[0]} each. Then into strips, read one after the other: "
+        f"{strips[0]} of {tall} rows of M, {kept[1]} each, {strips[1]} of {broad} columns of N. "
+        f"Last into register tiles of {tall} by {broad}: one step of k loads "
         f"{tall} + {broad} elements and makes {tall * broad} products of them.",
     )
 

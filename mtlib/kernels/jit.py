@@ -17,6 +17,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
+from numba.extending import register_jitable
 
 SMALL = 1 << 17  # scalar operations that one thread does before a second is awake
 
@@ -86,6 +87,11 @@ def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = Fal
     name = cache._cache_file._index_name.removesuffix(".nbi")
     cache._cache_file = _CacheFile(cache._cache_path, name, _sources())
     return kernel
+
+
+# For small functions that kernels are made of: a call left standing stops the compiler from seeing
+# through it, and from using vectors around it.
+inlined = register_jitable(forceinline=True)
 
 
 class _CacheFile(IndexDataCacheFile):

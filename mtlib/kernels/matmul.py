@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from mtlib.kernels.jit import Kernel, compiled, threads_for
-from mtlib.kernels.packed import TALL, multiply, wide, workspace
+from mtlib.kernels.packed import TALL, fits, in_place, multiply, wide, workspace
 from mtlib.memory import allocate
 
 compiled_fma = functools.partial(compiled, fuse_add=True)
@@ -138,36 +138,50 @@ def _multiply(out, a, b, threads: int) -> None:
     if k == 0:
         out[:] = 0
         return
+    # A strip of a is slow to read if neither rows nor columns lie side by side; one of b if its
+    # columns do not, or if its rows are so far apart that they crowd each other out of the cache.
+    (_, a_row, a_column), (_, b_row, b_column) = a.strides, b.strides
+    pack_a = a_row != itemsize and a_column != itemsize
+    pack_b = b_column != itemsize or (b_row >= 4096 and m >= 4 * TALL)
+    if (stack >= threads or threads == 1) and not (pack_a or pack_b) and fits(m, k, n, out.dtype):
+        _stack.run(threads, out, a, b)
+        return
     # Which side is shared out among the threads, and in pieces of how many.
     along, piece = 0, 1
     if stack < threads:
         along, piece = (1, TALL) if m >= n else (2, broad)
-    # A strip of a is slow to read if neither rows nor columns lie side by side; one of b if its
-    # columns do not, or if its rows are so far apart that they crowd each other out of the cache.
-    pack_a = a.strides[1] != itemsize and a.strides[2] != itemsize
-    pack_b = b.strides[2] != itemsize or (b.strides[1] >= 4096 and m >= 4 * TALL)
-    a_strips, b_strips = (
+    space = [
         allocate((threads, *shape), out.dtype, "matmul", role="workspace").reshape(threads, *shape)
         for shape in workspace(m, k, n, out.dtype, pack_a, pack_b)
-    )
-    _parts.run(threads, out, a, b, a_strips, b_strips, pack_a, pack_b, along, piece)
+    ]
+    _parts.run(threads, out, a, b, *space, pack_a, pack_b, along, piece)
+
+
+def _make_stack(each):
+    def stack(out, a, b):
+        for p in each(len(out)):
+            in_place(out[p], a[p], b[p])
+
+    return stack
+
+
+_stack = Kernel(_make_stack)
 
 
 def _make_parts(each):
-    def parts(out, a, b, a_strips, b_strips, pack_a, pack_b, along, piece):
-        count, pieces = len(a_strips), (out.shape[along] + piece - 1) // piece
+    def parts(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, along, piece):
+        count, pieces = len(edge), (out.shape[along] + piece - 1) // piece
         for part in each(count):
             first = part * pieces // count * piece
             last = min((part + 1) * pieces // count * piece, out.shape[along])
-            space = a_strips[part], b_strips[part]
+            space = a_strip[part], b_strips[part], edge[part]
             for p in range(first if along == 0 else 0, last if along == 0 else len(out)):
-                if along == 0:
-                    multiply(out[p], a[p], b[p], *space, pack_a, pack_b)
-                elif along == 1:
-                    multiply(out[p, first:last], a[p, first:last], b[p], *space, pack_a, pack_b)
-                else:
-                    c, columns = out[p, :, first:last], b[p, :, first:last]
-                    multiply(c, a[p], columns, *space, pack_a, pack_b)
+                c, rows, columns = out[p], a[p], b[p]
+                if along == 1:
+                    c, rows = c[first:last], rows[first:last]
+                elif along == 2:
+                    c, columns = c[:, first:last], columns[:, first:last]
+                multiply(c, rows, columns, *space, pack_a, pack_b)
 
     return parts
 

@@ -13,6 +13,8 @@ on Mathematical Software 34 (2008), and Van Zee and van de Geijn, "BLIS", ibid. 
 this the micro-kernel.
 """
 
+import functools
+
 import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
@@ -34,17 +36,20 @@ ROWS = 6 if VECTOR_BYTES == 32 else 12
 
 
 def register_tile(rows: int, vectors: int):
-    """A function ``tile(a, b, c, fresh)``: ``c = a @ b`` if ``fresh``, else ``c += a @ b``.
+    """A function ``tile(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)`` for kernels to call:
 
-    For 2-D arrays, to be called from kernels: ``a`` (rows, k) with any strides, ``b`` (k, columns)
-    and ``c`` (rows, columns) with any row stride and columns side by side, where ``columns`` is
-    ``vectors`` vectors' worth.  k must not be 0, and shapes are not checked.
+        c[ic:, jc:] (+)= a[i:, ka : ka + depth] @ b[kb : kb + depth, jb:]
+
+    for ``rows`` rows and ``vectors`` vectors' worth of columns; it sets c if ``fresh``, else adds
+    to it.  All are 2-D arrays: ``a`` with any strides, ``b`` and ``c`` with columns side by side.
+    ``depth`` must not be 0, and nothing is checked.  (It takes offsets because a slice, which has
+    an owner to be counted, costs more than a small tile's arithmetic.)
     """
     if numba.config.DISABLE_JIT:
-        return _plain_tile
+        return functools.partial(_plain_tile, rows, vectors)
 
     @intrinsic
-    def tile(typing_context, a, b, c, fresh):
+    def tile(typing_context, a, i, ka, b, kb, jb, c, ic, jc, depth, fresh):
         itemsize = a.dtype.bitwidth // 8
         lanes = VECTOR_BYTES // itemsize
 
@@ -57,30 +62,30 @@ def register_tile(rows: int, vectors: int):
                 ir.FunctionType(vector, [vector] * 3),
                 f"llvm.fma.v{lanes}f{8 * itemsize}",
             )
+            a_, i_, ka_, b_, kb_, jb_, c_, ic_, jc_, depth_, fresh_ = arguments
 
-            def operand(kind, value):
-                """The address of element (0, 0) and the two strides, in elements."""
+            def operand(kind, value, row, column):
+                """The address of element (row, column) and the two strides, in elements."""
                 array = context.make_array(kind)(context, builder, value)
                 steps = cgutils.unpack_tuple(builder, array.strides, 2)
-                return array.data, *(builder.sdiv(step, int64(itemsize)) for step in steps)
+                down, right = (builder.sdiv(step, int64(itemsize)) for step in steps)
+                offset = builder.add(builder.mul(row, down), builder.mul(column, right))
+                return builder.gep(array.data, [offset]), down, right
 
             def vector_at(start, j):
                 return builder.bitcast(builder.gep(start, [int64(j * lanes)]), vector.as_pointer())
 
-            def row_at(start, stride, i):
-                return builder.gep(start, [builder.mul(stride, int64(i))])
+            def row_at(start, stride, r):
+                return builder.gep(start, [builder.mul(stride, int64(r))])
 
             def spread(x):
                 one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, int32(0))
                 everywhere = ir.Constant(ir.VectorType(int32, lanes), [0] * lanes)
                 return builder.shuffle_vector(one, one, everywhere)
 
-            a_start, a_row, a_step = operand(a, arguments[0])
-            b_start, b_step, _ = operand(b, arguments[1])
-            c_start, c_row, _ = operand(c, arguments[2])
-            depth = cgutils.unpack_tuple(
-                builder, context.make_array(b)(context, builder, arguments[1]).shape, 2
-            )[0]
+            a_start, a_row, a_step = operand(a, a_, i_, ka_)
+            b_start, b_step, _ = operand(b, b_, kb_, jb_)
+            c_start, c_row, _ = operand(c, c_, ic_, jc_)
 
             # The loop over k.  A phi is a value that changes from one turn to the next.
             before, loop = builder.block, builder.append_basic_block("k")
@@ -93,10 +98,10 @@ def register_tile(rows: int, vectors: int):
 
             columns = [builder.load(vector_at(b_now, j), align=itemsize) for j in range(vectors)]
             sums = []
-            for i in range(rows):
-                x = spread(builder.load(row_at(a_now, a_row, i)))
+            for r in range(rows):
+                x = spread(builder.load(row_at(a_now, a_row, r)))
                 sums.append(
-                    [builder.call(fma, [x, columns[j], totals[i][j]]) for j in range(vectors)]
+                    [builder.call(fma, [x, columns[j], totals[r][j]]) for j in range(vectors)]
                 )
 
             zero = ir.Constant(vector, [0.0] * lanes)
@@ -104,37 +109,39 @@ def register_tile(rows: int, vectors: int):
                 (k, int64(0), builder.add(k, int64(1))),
                 (a_now, a_start, builder.gep(a_now, [a_step])),
                 (b_now, b_start, builder.gep(b_now, [b_step])),
-                *((totals[i][j], zero, sums[i][j]) for i in range(rows) for j in range(vectors)),
+                *((totals[r][j], zero, sums[r][j]) for r in range(rows) for j in range(vectors)),
             ]
             for phi, first, then in turns:
                 phi.add_incoming(first, before)
                 phi.add_incoming(then, loop)
-            builder.cbranch(builder.icmp_signed("<", turns[0][2], depth), loop, after)
+            builder.cbranch(builder.icmp_signed("<", turns[0][2], depth_), loop, after)
 
             builder.position_at_end(after)
-            with builder.if_else(arguments[3]) as branches:
+            with builder.if_else(fresh_) as branches:
                 for branch, adds in zip(branches, (False, True), strict=True):
                     with branch:
-                        for i in range(rows):
-                            row = row_at(c_start, c_row, i)
+                        for r in range(rows):
+                            row = row_at(c_start, c_row, r)
                             for j in range(vectors):
-                                place, total = vector_at(row, j), sums[i][j]
+                                place, total = vector_at(row, j), sums[r][j]
                                 if adds:
                                     old = builder.load(place, align=itemsize)
                                     total = builder.fadd(old, total)
                                 builder.store(total, place, align=itemsize)
             return context.get_dummy_value()
 
-        return types.void(a, b, c, types.boolean), generate
+        offset = types.int64
+        kinds = (a, offset, offset, b, offset, offset, c, offset, offset, offset, types.boolean)
+        return types.void(*kinds), generate
 
     return tile
 
 
-def _plain_tile(a, b, c, fresh):
+def _plain_tile(rows, vectors, a, i, ka, b, kb, jb, c, ic, jc, depth, fresh):
     """The same in plain Python, for ``NUMBA_DISABLE_JIT=1``."""
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
+    for x in range(rows):
+        for y in range(vectors * VECTOR_BYTES // c.itemsize):
             total = c.dtype.type(0)
-            for k in range(b.shape[0]):
-                total += a[i, k] * b[k, j]
-            c[i, j] = total if fresh else c[i, j] + total
+            for k in range(depth):
+                total += a[i + x, ka + k] * b[kb + k, jb + y]
+            c[ic + x, jc + y] = total if fresh else c[ic + x, jc + y] + total

@@ -18,9 +18,9 @@ from math import factorial
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, overload
 
-inlined = register_jitable(forceinline=True)  # a call left standing would stop vectorisation
+from mtlib.kernels.jit import inlined
 
 
 def as_integer(x):

@@ -1,5 +1,6 @@
 """image_graph, from stand-ins for nodes and from mtlib; image_tiling."""
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,19 +114,24 @@ size = st.integers(1, 40) | st.sampled_from([1000, 4096])
 @settings(max_examples=20)
 @given(size, size, size, st.integers(1, 16), st.integers(1, 20))
 def test_any_tiling_counts_its_pieces(m, k, n, tall, broad):
-    block = (16 * tall, 256, 1024)
+    block = (256, 1024)
     figure = image_tiling(m, k, n, tile=(tall, broad), block=block)
     svg = Svg(figure.svg)
     svg.assert_inside()
     svg.assert_plain()
     assert len(figure.svg) < 40_000
     words = svg.words()
-    rows, depth = min(m, block[0]), min(k, 256)
-    text = f"{-(-m // rows):,} × {-(-k // depth):,} blocks of M, {rows} × {depth} each"
-    assert text in words
-    assert f"{-(-rows // tall):,} strips of M, {tall} rows each" in words
+    depth = min(k, 256)
+    assert f"{-(-k // depth):,} blocks of M, {m} × {depth} each" in words
+    assert f"{-(-m // tall):,} strips of M, {tall} rows each" in words
     assert f"M {(m, k)}" in words
     assert f"multiplies and adds {tall * broad}" in words
+
+
+def test_the_blocks_are_those_of_the_kernel():
+    packed = pytest.importorskip("mtlib.kernels.packed")
+    default = inspect.signature(image_tiling).parameters["block"].default
+    assert default == (packed.DEPTH, packed.BLOCK_COLUMNS)
 
 
 def test_a_tiling_without_size_is_refused():
