@@ -60,7 +60,8 @@ test notebooks: export JUPYTER_DATA_DIR := $(CURDIR)/.venv/jupyter
 test: setup ## every check: ruff, then tests, doctests and notebooks in one pytest run
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
-	$(VENV_PYTHON) -m pytest --cov --cov-report=term --cov-fail-under=95
+	$(VENV_PYTHON) -m coverage run -m pytest
+	$(VENV_PYTHON) -m coverage report --skip-covered --fail-under=95
 
 notebooks: setup ## run every notebook's .md again and store the outputs in its .ipynb
 	$(VENV_PYTHON) scripts/notebooks.py build
