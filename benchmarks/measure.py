@@ -35,6 +35,9 @@ QUICK = Effort(least_rounds=3, most_rounds=5, budget=0.12, sample=0.004)
 # that helped stay awake for a while, in case there is more, and would take time from the next
 # contender's: OpenBLAS's for 2**26 ticks of the clock, some 25 ms.
 SETTLE = 0.03
+# And then to warm up for: threads that have just woken may share a core at first, and it takes the
+# operating system up to a tenth of a second to give each its own.
+WARM = 0.15
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def in_turns(contenders: Contenders, effort: Effort, settle: float = 0.0) -> dic
     """Seconds per call of each contender, round by round.
 
     All of them are warmed up before the first round.  With ``settle``, that many seconds are slept
-    before each sample, and one call is made that does not count.
+    before each sample, and then calls that do not count are made for ``WARM`` seconds.
     """
     gc.collect()
     was_enabled = gc.isenabled()
@@ -104,7 +107,9 @@ def in_turns(contenders: Contenders, effort: Effort, settle: float = 0.0) -> dic
             for name, call in contenders.items():
                 if settle:
                     time.sleep(settle)
-                    call()
+                    ready = time.perf_counter() + WARM
+                    while time.perf_counter() < ready:
+                        call()
                 taken[name].append(seconds(call, counts[name]) / counts[name])
         return taken
     finally:

@@ -19,6 +19,11 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from numba.extending import register_jitable
 
+# At the end of a loop the threads wait for the last, and GNU OpenMP waits by spinning, for
+# milliseconds.  Where other libraries have threads too, as NumPy's BLAS has, that can keep the very
+# thread that is waited for off its core.  A short spin and then sleep costs nothing measurable.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 SMALL = 1 << 17  # scalar operations that one thread does before a second is awake
 
 _one_at_a_time = threading.Lock()
