@@ -43,7 +43,10 @@ def shape_from(text: str) -> Shape:
     """
     if not re.fullmatch(r"[0-9]+(x[0-9]+)*", text):
         raise ValueError(f"--shape {text}: not a shape, such as 2x4")
-    return tuple(map(int, text.split("x")))
+    shape = tuple(map(int, text.split("x")))
+    if 0 in shape:
+        raise ValueError(f"--shape {text}: a size is 0, so there is no cell to draw")
+    return shape
 
 
 def entry_of(name: str) -> Entry:

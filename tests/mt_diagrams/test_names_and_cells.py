@@ -191,3 +191,9 @@ def test_tensor_to_diagram_takes_anything_with_a_shape(shape, size):
 def test_a_bad_shape_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_matrix_without_cells_is_an_outline_with_its_shape():
+    svg = matrix(0, 3)._repr_svg_()
+    assert "stroke-dasharray" in svg
+    assert "(0, 3)" in svg
