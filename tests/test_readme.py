@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "notebooks").glob("*.md"))]
+OTHERS = ["CONTRIBUTING.md", "benchmarks/README.md", "diagrams/gallery/README.md"]
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.md"))
+PAGES = [ROOT / "README.md", *(ROOT / name for name in OTHERS), *CHAPTERS]
 README = PAGES[0].read_text(encoding="utf-8")
 
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -32,7 +34,7 @@ def broken_links(text, folder):
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_resolve(page):
     assert broken_links(page.read_text(encoding="utf-8"), page.parent) == []
 
@@ -46,7 +48,7 @@ def test_broken_links_are_noticed(tmp_path):
     assert broken_links(text, tmp_path) == ["there.svg", "gone", "lost.svg"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_make_targets_exist(page):
     named = re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(named) <= TARGETS
@@ -60,10 +62,13 @@ def test_every_chapter_is_in_the_readme():
 def test_figure_commands_run(tmp_path):
     commands = re.findall(r"^\.venv/bin/mt-diagrams (.+)$", README, re.MULTILINE)
     assert commands
+    (script,) = re.findall(r"^```python\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
     for command in commands:
         run = [sys.executable, "-m", "mt_diagrams", *shlex.split(command)]
         subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
-    assert (tmp_path / "matmul.svg").read_text(encoding="utf-8").startswith(("<svg", "<?xml"))
+    for name in ("matmul.svg", "step.svg"):
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(("<svg", "<?xml"))
 
 
 def test_make_help_lists_every_target():
