@@ -15,7 +15,7 @@ PROGRAMS = {
     "mean": lambda x, y: (x * y).mean(1, keepdim=True) * x,
     "sum over two": lambda x, y: (x * y).sum((0, 2)),
     "variance": lambda x, y: x.var(1) + y.var((0, 2), correction=0).sum(),
-    "product": lambda x, y: (x + 2).prod(1),
+    "product": lambda x, y: (x + 2).prod(1) * y.sum(1),
     "views": lambda x, y: x.permute(2, 0, 1).reshape(-1, 2)[::2] * y.transpose(0, 2)[0, :1, :1],
     "expand": lambda x, y: x[:, :1].expand(-1, 3, -1) + y,
     "matmul": lambda x, y: x @ y.transpose(-1, -2) @ x,
