@@ -139,7 +139,12 @@ FIGURE_LIMITS = (
     ("matmul-full", ((2, 4), (4, 3)), 30, 15),
     ("matrix", ((4096, 4096),), 50, 40),
     ("tensor", ((4096, 4096, 4096),), 50, 40),
+    *(
+        (name, ((1024, 1024), (1024, 1024)), 50, 40)
+        for name in ("matmul-simple", "matmul-full", "matmul-backward", "loop-nest", "tiling")
+    ),
 )
+GALLERY_SECONDS = 10
 
 
 def figures() -> list[Reading]:
@@ -157,7 +162,15 @@ def figures() -> list[Reading]:
             Reading(title, lambda _, draw=draw: len(draw().encode()) / 1e3, "kB", True,
                     at_most=kilobytes),
         ]  # fmt: skip
-    return readings
+    return [*readings, Reading("the whole gallery", _gallery, "s", True, at_most=GALLERY_SECONDS)]
+
+
+def _gallery(_) -> float:
+    def draw():
+        for entry in FIGURES.values():
+            assert entry.build(*entry.example).svg
+
+    return seconds(draw)
 
 
 def _drawing(draw, effort: Effort) -> float:
