@@ -64,7 +64,7 @@ def simple(
 
     def result(r, c):
         if (r, c) == (i, j):
-            return (papaya, aqua)
+            return papaya if values else (papaya, aqua)  # the diagonal would cross the number
         return CELL if done is None or r * n + c >= done else PAPAYA_TINT
 
     left = sheaf(p.left, rows, inner, "a", lambda r, _: papaya if r == i else CELL)
