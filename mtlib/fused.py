@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlib.autograd import Function
 from mtlib.kernels.matmul import matmul as kernel
-from mtlib.layout import Layout, broadcast_shapes, collapse
+from mtlib.layout import Layout, collapse
 from mtlib.operands import matmul_operands
 from mtlib.tensor import Tensor
 
@@ -58,10 +58,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     """
     if _plain(a, b):  # the common case: for a small product the checks would take longer
         return MatMul.apply(a, b)
-    a, b, shape = matmul_operands(a, b)
-    if a.ndim > 2 or b.ndim > 2:
-        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        a, b = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (a, b))
+    a, b, batch, shape = matmul_operands(a, b)
+    a, b = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (a, b))
     product = MatMul.apply(a, b)
     return product if product.shape == shape else product.view(shape)
 

@@ -6,7 +6,6 @@ same operations, under the same names and signatures, as one kernel each.
 
 from __future__ import annotations
 
-from mtlib.layout import broadcast_shapes
 from mtlib.memory import check_fits
 from mtlib.operands import matmul_operands
 from mtlib.ops.reductions import reduce
@@ -26,9 +25,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     >>> [(e.name, e.output_shapes[0]) for e in t.events if e.kind in ("zip", "reduce")]
     [('mul', (2, 4, 3)), ('reduce', (2, 1, 3))]
     """
-    a, b, shape = matmul_operands(a, b)
+    a, b, batch, shape = matmul_operands(a, b)
     (m, k), n = a.shape[-2:], b.shape[-1]
-    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     check_fits((*batch, m, k, n), a.dtype, "matmul", "the zipped intermediate")
 
     rows = a.view(*a.shape, 1)  #                             (…, m, k, 1)  a view

@@ -9,16 +9,16 @@ from mtlib.ops.lift import common_dtype, lift
 from mtlib.tensor import Tensor
 
 
-def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape]:
-    """``a`` and ``b`` as stacks of matrices of one dtype, and the shape of their product.
+def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape, Shape]:
+    """``a`` and ``b`` as stacks of matrices of one dtype, and their batch and product shapes.
 
     A 1-D operand is taken as one row (on the left) or one column (on the right), and that
     dimension is missing from the product.  Batch dimensions broadcast.
 
     >>> import mtlib
-    >>> a, b, shape = matmul_operands(mtlib.ones(4), mtlib.ones(5, 4, 3))
-    >>> a.shape, b.shape, shape
-    ((1, 4), (5, 4, 3), (5, 3))
+    >>> a, b, batch, shape = matmul_operands(mtlib.ones(4), mtlib.ones(5, 4, 3))
+    >>> a.shape, b.shape, batch, shape
+    ((1, 4), (5, 4, 3), (5,), (5, 3))
     """
     for x in (a, b):
         if not isinstance(x, (Tensor, np.ndarray)):
@@ -43,4 +43,4 @@ def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape]:
         a = a.view(1, a.shape[0])
     if b.ndim == 1:
         b = b.view(b.shape[0], 1)
-    return a, b, shape
+    return a, b, batch, shape

@@ -21,7 +21,8 @@ from numba.extending import register_jitable
 
 # At the end of a loop the threads wait for the last, and GNU OpenMP waits by spinning, for
 # milliseconds.  Where other libraries have threads too, as NumPy's BLAS has, that can keep the very
-# thread that is waited for off its core.  A short spin and then sleep costs nothing measurable.
+# thread that is waited for off its core.  A short spin and then sleep costs less, on the whole: a
+# loop of tens of microseconds can wait a little longer for a thread that has to be woken.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 SMALL = 1 << 17  # scalar operations that one thread does before a second is awake
@@ -49,7 +50,6 @@ class Kernel:
     """
 
     def __init__(self, make: Callable) -> None:
-        self.__doc__ = make.__doc__
         self.serial = compiled(make(range))
         self.threaded = compiled(make(numba.prange), parallel=True)
 

@@ -13,15 +13,8 @@ from mt_diagrams import (
 )
 from mt_diagrams.elide import axis
 
+from .products import ALL
 from .svg_reading import Svg
-
-ALL = [
-    image_loop_nest,
-    image_matmul_backward,
-    image_matmul_full,
-    image_matmul_simple,
-    image_rows_meet_columns,
-]
 
 size = st.integers(1, 14) | st.sampled_from([256, 4096])
 

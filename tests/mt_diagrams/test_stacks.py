@@ -9,18 +9,11 @@ from mt_diagrams import (
     image_matmul_backward,
     image_matmul_full,
     image_matmul_simple,
-    image_rows_meet_columns,
 )
 
+from .products import ALL
 from .svg_reading import Svg
 
-ALL = [
-    image_loop_nest,
-    image_matmul_backward,
-    image_matmul_full,
-    image_matmul_simple,
-    image_rows_meet_columns,
-]
 size = st.integers(1, 5) | st.sampled_from([300])
 
 

@@ -8,6 +8,7 @@ arguments, tensors and arrays.  ``ulps`` is how far a result may be off, in unit
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Callable
@@ -20,6 +21,17 @@ import mtlib
 from mtlib.ops import maps, views, zips
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def public_functions(module) -> dict[str, object]:
+    """Functions that ``module`` itself defines for others."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    }
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,12 @@ from hypothesis import strategies as st
 
 import mtlib
 
-from .operations import COMPOSITES
+from .operations import COMPOSITES, public_functions
 from .strategies import DTYPES, check_gradient, fill, near, operands, shapes
 
 pytestmark = pytest.mark.nojit
 
 both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
-
-
-def public_functions(module) -> dict:
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isfunction(value)
-        and value.__module__ == module.__name__
-        and not name.startswith("_")
-    }
 
 
 class TestHeldTogether:

@@ -21,21 +21,11 @@ from .operations import (
     VIEWS,
     WHERE,
     ZIPS,
+    public_functions,
 )
 
 TABLE = [*MAPS, *ZIPS, WHERE, *COMPARISONS, *REDUCTIONS, *VIEWS]
 SILENT = {"__slots__", "__doc__", "__module__", "__weakref__", "__dict__"}
-
-
-def _functions(module) -> dict[str, object]:
-    """Functions that ``module`` itself defines for others."""
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isfunction(value)
-        and value.__module__ == module.__name__
-        and not name.startswith("_")
-    }
 
 
 def _public() -> dict[str, object]:
@@ -43,8 +33,8 @@ def _public() -> dict[str, object]:
     found = {name: getattr(mtlib, name) for name in mtlib.__all__}
     for info in pkgutil.iter_modules(mtlib.ops.__path__):
         if info.name != "lift":  # helps the others
-            found |= _functions(importlib.import_module(f"mtlib.ops.{info.name}"))
-    found |= _functions(mtlib.naive) | _functions(mtlib.fused)
+            found |= public_functions(importlib.import_module(f"mtlib.ops.{info.name}"))
+    found |= public_functions(mtlib.naive) | public_functions(mtlib.fused)
     for cls in (Differentiable, mtlib.Tensor):
         for name, value in vars(cls).items():
             private = name.startswith("_") and not name.endswith("__")
