@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from benchmarks.measure import Effort, seconds
+from benchmarks.measure import WARM, Effort, seconds
 from mtlib.kernels.tile import VECTOR_BYTES
 
 CHAINS = 12  # enough for two units that take 4 or 5 cycles each; few enough for 16 registers
@@ -89,12 +89,11 @@ def gbytes(effort: Effort, size: int) -> float:
 def _best(call, effort: Effort) -> float:
     """Seconds of the fastest call: a limit is what is reached when nothing is in the way.
 
-    There is a rest before each, in which threads that have met on one core can part.
+    Without a rest, and for long enough that threads which have met on one core can part.
     """
     call()
-    tries = []
-    for _ in range(5 * effort.most_rounds):
-        time.sleep(0.01)
+    tries, ready = [], time.perf_counter() + 2 * WARM
+    while len(tries) < 5 * effort.most_rounds or time.perf_counter() < ready:
         tries.append(seconds(call))
     return min(tries)
 
