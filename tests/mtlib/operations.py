@@ -24,12 +24,12 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def public_functions(module) -> dict[str, object]:
-    """Functions that ``module`` itself defines for others."""
+    """Functions that ``module``, a file or a folder, itself defines for others."""
     return {
         name: value
         for name, value in vars(module).items()
         if inspect.isfunction(value)
-        and value.__module__ == module.__name__
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
         and not name.startswith("_")
     }
 

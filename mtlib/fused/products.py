@@ -1,7 +1,4 @@
-"""The operations of :mod:`mtlib.naive`, as one kernel each.
-
-Same names, same signatures, same results; no intermediate is made, in either direction.
-"""
+"""Products of matrices, fused: no product of two elements is ever written down."""
 
 from __future__ import annotations
 
