@@ -4,24 +4,13 @@ A kernel is a scalar function put into a loop nest.  The nest walks rows (see
 :mod:`mtlib.kernels.walk`), each row in blocks so that even one long row can be shared out among
 threads.  Where the innermost strides are 1 the loop runs over plain slices, which is what lets the
 compiler use vector instructions.
-
-The scalar functions are plain Python that Numba inlines.  Where several answers are possible they
-give NumPy's: NaN spreads, division by zero is infinite, and comparisons give 1 or 0.
 """
 
-import math
-
-import numpy as np
-from numba.extending import register_jitable
-
-from mtlib.kernels import transcendental
+from mtlib.kernels import scalars, transcendental
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.walk import start_of_row
 
 BLOCK = 4096  # elements that a thread takes at a time
-
-SQRT_HALF = 0.5**0.5
-NORMAL_DENSITY_AT_0 = (2 * math.pi) ** -0.5
 
 
 def map_kernel(f):
@@ -109,145 +98,29 @@ def zip3_kernel(f):
     return Kernel(make)
 
 
-# --- Scalar functions of one argument -------------------------------------------------------------
-
-
-@register_jitable
-def _copy(x):
-    return x
-
-
-@register_jitable
-def _neg(x):
-    return -x
-
-
-@register_jitable
-def _sqrt(x):
-    return np.sqrt(x)
-
-
-@register_jitable
-def _relu(x):
-    return 0 if x <= 0 else x
-
-
-@register_jitable
-def _normal_distribution(x):
-    return (1 + math.erf(x * SQRT_HALF)) / 2
-
-
-@register_jitable
-def _gelu(x):
-    return x * _normal_distribution(x)
-
-
-@register_jitable
-def _gelu_slope(x):
-    return _normal_distribution(x) + x * transcendental.exp(-x * x / 2) * NORMAL_DENSITY_AT_0
-
-
-copy = map_kernel(_copy)
-neg = map_kernel(_neg)
+copy = map_kernel(scalars.copy)
+neg = map_kernel(scalars.neg)
 exp = map_kernel(transcendental.exp)
 log = map_kernel(transcendental.log)
-sqrt = map_kernel(_sqrt)
+sqrt = map_kernel(scalars.sqrt)
 tanh = map_kernel(transcendental.tanh)
 sigmoid = map_kernel(transcendental.sigmoid)
-relu = map_kernel(_relu)
-gelu = map_kernel(_gelu)
-gelu_slope = map_kernel(_gelu_slope)
+relu = map_kernel(scalars.relu)
+gelu = map_kernel(scalars.gelu)
+gelu_slope = map_kernel(scalars.gelu_slope)
 
+add = zip_kernel(scalars.add)
+sub = zip_kernel(scalars.sub)
+mul = zip_kernel(scalars.mul)
+div = zip_kernel(scalars.div)
+pow = zip_kernel(scalars.pow)
+maximum = zip_kernel(scalars.maximum)
+minimum = zip_kernel(scalars.minimum)
+eq = zip_kernel(scalars.eq)
+ne = zip_kernel(scalars.ne)
+lt = zip_kernel(scalars.lt)
+le = zip_kernel(scalars.le)
+gt = zip_kernel(scalars.gt)
+ge = zip_kernel(scalars.ge)
 
-# --- Scalar functions of two ----------------------------------------------------------------------
-
-
-@register_jitable
-def _add(x, y):
-    return x + y
-
-
-@register_jitable
-def _sub(x, y):
-    return x - y
-
-
-@register_jitable
-def _mul(x, y):
-    return x * y
-
-
-@register_jitable
-def _div(x, y):
-    return x / y
-
-
-@register_jitable
-def _pow(x, y):
-    return x**y
-
-
-@register_jitable
-def _maximum(x, y):
-    return x if x >= y or x != x else y
-
-
-@register_jitable
-def _minimum(x, y):
-    return x if x <= y or x != x else y
-
-
-@register_jitable
-def _eq(x, y):
-    return 1 if x == y else 0
-
-
-@register_jitable
-def _ne(x, y):
-    return 1 if x != y else 0
-
-
-@register_jitable
-def _lt(x, y):
-    return 1 if x < y else 0
-
-
-@register_jitable
-def _le(x, y):
-    return 1 if x <= y else 0
-
-
-@register_jitable
-def _gt(x, y):
-    return 1 if x > y else 0
-
-
-@register_jitable
-def _ge(x, y):
-    return 1 if x >= y else 0
-
-
-add = zip_kernel(_add)
-sub = zip_kernel(_sub)
-mul = zip_kernel(_mul)
-div = zip_kernel(_div)
-pow = zip_kernel(_pow)
-maximum = zip_kernel(_maximum)
-minimum = zip_kernel(_minimum)
-eq = zip_kernel(_eq)
-ne = zip_kernel(_ne)
-lt = zip_kernel(_lt)
-le = zip_kernel(_le)
-gt = zip_kernel(_gt)
-ge = zip_kernel(_ge)
-
-
-# --- And of three ---------------------------------------------------------------------------------
-
-
-@register_jitable
-def _where(condition, x, y):
-    return x if condition != 0 else y
-
-
-where = zip3_kernel(_where)
+where = zip3_kernel(scalars.where)

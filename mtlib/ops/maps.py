@@ -160,7 +160,17 @@ class GELU(_Map):
     @staticmethod
     def backward(ctx, d):
         (a,) = ctx.saved_tensors
-        return d * run(elementwise.gelu_slope, "gelu", a)
+        return d * GELUSlope.apply(a)
+
+
+class GELUSlope(_Map):
+    """The derivative of GELU: Φ(a) + a φ(a), φ the normal density"""
+
+    name = "gelu_slope"
+
+    @staticmethod
+    def forward(ctx, a):
+        return run(elementwise.gelu_slope, "gelu_slope", a)
 
 
 # --- As they are called ---------------------------------------------------------------------------

@@ -1,0 +1,126 @@
+"""The functions of one, two or three numbers that loop nests are made of.
+
+Plain Python, which Numba compiles into each loop.  Where several answers are possible they give
+NumPy's: NaN spreads, division by zero is infinite, and comparisons give 1 or 0.
+"""
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from mtlib.kernels.transcendental import exp
+
+SQRT_HALF = 0.5**0.5
+NORMAL_DENSITY_AT_0 = (2 * math.pi) ** -0.5
+
+
+@register_jitable
+def copy(x):
+    return x
+
+
+@register_jitable
+def neg(x):
+    return -x
+
+
+@register_jitable
+def sqrt(x):
+    return np.sqrt(x)
+
+
+@register_jitable
+def relu(x):
+    return 0 if x <= 0 else x
+
+
+@register_jitable
+def _normal_distribution(x):
+    return (1 + math.erf(x * SQRT_HALF)) / 2
+
+
+@register_jitable
+def gelu(x):
+    return x * _normal_distribution(x)
+
+
+@register_jitable
+def gelu_slope(x):
+    return _normal_distribution(x) + x * exp(-x * x / 2) * NORMAL_DENSITY_AT_0
+
+
+# --- Of two ---------------------------------------------------------------------------------------
+
+
+@register_jitable
+def add(x, y):
+    return x + y
+
+
+@register_jitable
+def sub(x, y):
+    return x - y
+
+
+@register_jitable
+def mul(x, y):
+    return x * y
+
+
+@register_jitable
+def div(x, y):
+    return x / y
+
+
+@register_jitable
+def pow(x, y):
+    return x**y
+
+
+@register_jitable
+def maximum(x, y):
+    return x if x >= y or x != x else y
+
+
+@register_jitable
+def minimum(x, y):
+    return x if x <= y or x != x else y
+
+
+@register_jitable
+def eq(x, y):
+    return 1 if x == y else 0
+
+
+@register_jitable
+def ne(x, y):
+    return 1 if x != y else 0
+
+
+@register_jitable
+def lt(x, y):
+    return 1 if x < y else 0
+
+
+@register_jitable
+def le(x, y):
+    return 1 if x <= y else 0
+
+
+@register_jitable
+def gt(x, y):
+    return 1 if x > y else 0
+
+
+@register_jitable
+def ge(x, y):
+    return 1 if x >= y else 0
+
+
+# --- Of three -------------------------------------------------------------------------------------
+
+
+@register_jitable
+def where(condition, x, y):
+    return x if condition != 0 else y
