@@ -2,12 +2,14 @@
 
 Read it in this order: ``layout`` (shapes and strides), ``trace`` and ``memory`` (the ledger of what
 ran), ``kernels`` (loop nests over arrays), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip,
-reduce and views), ``naive`` and ``fused`` (the same operations, without and with fusion).
+reduce and views), ``naive`` and ``fused`` (the same operations, without and with fusion), and
+``fusion`` (the same by a machine).
 """
 
 # Modules first: some functions carry the name of their module, and the function is what is public.
 from mtlib import fused, methods, naive
 from mtlib.autograd import Function, no_grad
+from mtlib.fusion import fuse
 from mtlib.fused import matmul
 from mtlib.gradcheck import gradcheck
 from mtlib.make import arange, from_numpy, full, ones, rand, randn, tensor, zeros
@@ -24,6 +26,7 @@ __all__ = [
     "exp",
     "from_numpy",
     "full",
+    "fuse",
     "fused",
     "gelu",
     "gradcheck",

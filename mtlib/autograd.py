@@ -13,17 +13,19 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
 
 from mtlib.trace import Recording, backward_phase, is_recording
 
 
 class _Thread(threading.local):
-    """Whether operations of this thread are being remembered for a backward pass."""
+    """Whether operations of this thread are being remembered for a backward pass, or only read."""
 
     def __init__(self) -> None:
         self.grad_enabled = True
         self.before: list[bool] = []  # one entry for each no_grad that is open
+        self.reader: Callable | None = None  # what applies Functions here in their place
 
 
 _thread = _Thread()
@@ -46,6 +48,21 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *_) -> None:
         _thread.grad_enabled = _thread.before.pop()
+
+
+@contextmanager
+def read_by(reader: Callable) -> Iterator[None]:
+    """Inside, ``F.apply(*arguments)`` is ``reader(F, arguments)``: the program is read, not run."""
+    before, _thread.reader = _thread.reader, reader
+    try:
+        yield
+    finally:
+        _thread.reader = before
+
+
+def grad_enabled() -> bool:
+    """Whether operations of this thread are being remembered for a backward pass."""
+    return _thread.grad_enabled
 
 
 class Differentiable:
@@ -253,7 +270,13 @@ class Function:
     @classmethod
     def apply(cls, *arguments):
         """Run forward, entering it in the ledger and, where gradients flow, in the graph."""
-        run = cls._recorded if is_recording() else cls._run
+        if _thread.reader is not None:
+            return _thread.reader(cls, arguments)
+        return cls.apply_by(cls._recorded if is_recording() else cls._run, arguments)
+
+    @classmethod
+    def apply_by(cls, run: Callable, arguments):
+        """The same, with ``run(ctx, arguments)`` in the place of forward."""
         if not _thread.grad_enabled:
             return run(Context(cls, (False,) * len(arguments)), arguments)
         needs = tuple([isinstance(x, Differentiable) and x._requires_grad for x in arguments])
@@ -287,7 +310,7 @@ class Function:
         with Recording(cls.name, cls.kind, inputs) as recording:
             output = cls._run(ctx, arguments)
             saved = [x.storage for x in ctx._saved or () if x is not None]
-            recording.finish(output, saved, cls.traffic(inputs, output))
+            recording.finish([output], saved, cls.traffic(inputs, output))
         return output
 
 

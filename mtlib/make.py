@@ -7,7 +7,8 @@ import numbers
 
 import numpy as np
 
-from mtlib.layout import Layout, as_shape, contiguous
+from mtlib.layout import as_shape
+from mtlib.memory import flattened
 from mtlib.tensor import Tensor, float_dtype
 
 BLOCK = 1 << 16  # elements that arange makes at a time
@@ -65,16 +66,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
             f"from_numpy: strides of {array.strides} bytes are not whole {array.dtype} elements; "
             "tensor() makes a copy"
         )
-    if array.size == 0:
-        return Tensor(np.empty(0, array.dtype), contiguous(array.shape))
-    # The storage is the memory from the lowest element to the highest, as one flat array.
-    strides = tuple(s // array.itemsize for s in array.strides)
-    reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)]
-    offset = -sum(r for r in reach if r < 0)
-    forwards = array[(..., *(slice(None, None, -1 if r < 0 else 1) for r in reach))]
-    extent = 1 + sum(abs(r) for r in reach)
-    storage = np.lib.stride_tricks.as_strided(forwards, (extent,), (array.itemsize,))
-    return Tensor(storage, Layout(array.shape, strides, offset))
+    return Tensor(*flattened(array))
 
 
 def _new(shape, dtype, name: str, requires_grad: bool) -> Tensor:

@@ -8,11 +8,15 @@ intermediate would not fail with an error; it would take the machine down with i
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from mtlib.layout import Layout, contiguous
 from mtlib.trace import is_recording, record_allocation
 
 Shape = tuple[int, ...]
@@ -29,6 +33,8 @@ def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool
     >>> allocate((2, 3), "float64", "example", zero=True)
     array([0., 0., 0., 0., 0., 0.])
     """
+    if _thread.rehearsing:
+        return np.empty(0, dtype)
     size = prod(shape)
     if size > _ALWAYS_FITS:
         check_fits(shape, dtype, name)
@@ -38,15 +44,72 @@ def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool
     return array
 
 
+def flattened(array: np.ndarray) -> tuple[np.ndarray, Layout]:
+    """The memory from the lowest element of ``array`` to the highest, and how the array lies there.
+
+    Nothing is copied.
+
+    >>> flattened(np.arange(6.0).reshape(2, 3)[:, ::-1])
+    (array([0., 1., 2., 3., 4., 5.]), Layout(shape=(2, 3), strides=(3, -1), offset=2))
+    """
+    array = np.asarray(array)  # of a subclass, such as a matrix, the plain array
+    if array.size == 0:
+        return np.empty(0, array.dtype), contiguous(array.shape)
+    strides = tuple([s // array.itemsize for s in array.strides])
+    if array.flags.c_contiguous:
+        return array.reshape(-1), Layout(array.shape, strides, 0)
+    reach = [(n - 1) * s for n, s in zip(array.shape, strides, strict=True)]
+    offset = -sum(r for r in reach if r < 0)
+    forwards = array[(..., *(slice(None, None, -1 if r < 0 else 1) for r in reach))]
+    extent = 1 + sum(map(abs, reach))
+    storage = np.lib.stride_tricks.as_strided(forwards, (extent,), (array.itemsize,))
+    return storage, Layout(array.shape, strides, offset)
+
+
 def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
     """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free."""
     size = prod(shape)
     nbytes = size * np.dtype(dtype).itemsize
-    if size > _ALWAYS_FITS and nbytes > (free := available_bytes()):
+    if size > _ALWAYS_FITS and not _thread.reading and nbytes > (free := available_bytes()):
         raise MemoryError(
             f"{name}: {what} of shape {shape} would take {human(nbytes)}, "
             f"and {human(free)} are available"
         )
+
+
+class _Thread(threading.local):
+    """How this thread's programs are treated: run, or only read (see :mod:`mtlib.fusion`)."""
+
+    reading = False
+    rehearsing = False
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Inside, a program is read and not run: nothing that it announces is refused."""
+    before, _thread.reading = _thread.reading, True
+    try:
+        yield
+    finally:
+        _thread.reading = before
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Inside, arrays have no elements and kernels do not run: only layouts are worked out."""
+    before, _thread.rehearsing = _thread.rehearsing, True
+    try:
+        yield
+    finally:
+        _thread.rehearsing = before
+
+
+def is_rehearsal() -> bool:
+    """Whether this thread is inside :func:`rehearsal`."""
+    return _thread.rehearsing
 
 
 def available_bytes() -> int:

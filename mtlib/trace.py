@@ -119,6 +119,10 @@ class Trace:
     def __repr__(self) -> str:
         return f"<trace: {len(self.events)} events, peak {self.peak_bytes:,} bytes>"
 
+    def holds(self, array: np.ndarray) -> bool:
+        """Whether ``array`` was made inside the trace, which must still be open."""
+        return self._watched.get(id(array), (None, None))[1] is not None
+
     # The rest is for the rooms above, which write the ledger.
 
     def _change(self, delta: int) -> int:
@@ -194,6 +198,16 @@ def trace() -> Iterator[Trace]:
         page._watched.clear()  # and with the references goes the notice of what dies later
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, the traces that are open now record nothing."""
+    outer, _thread.traces = _thread.traces, ()
+    try:
+        yield
+    finally:
+        _thread.traces = outer
+
+
 # --- Writing the ledger ---------------------------------------------------------------------------
 
 
@@ -206,6 +220,13 @@ def record_allocation(array: np.ndarray, name: str, shape: Shape, role: str) -> 
     """Enter an array that was just made."""
     for page in _thread.traces:
         page._made(array, name, shape, role)
+
+
+def record_saved(storages: Sequence[np.ndarray]) -> None:
+    """Enter storages as held for backward by the operation that ended last."""
+    for page in _thread.traces:
+        if page.events:
+            page.events[-1].bytes_saved += sum(page._saved(storage) for storage in storages)
 
 
 @contextmanager
@@ -238,10 +259,13 @@ class Recording:
             self.lines.append(line)
         self.seen = [len(page.events) for page in self.pages]
 
-    def finish(self, output, saved: Sequence[np.ndarray], traffic: tuple[int, int]) -> None:
-        """What came of it: the output, the storages it saved, the elements (read, written)."""
+    def finish(
+        self, outputs: Sequence, saved: Sequence[np.ndarray], traffic: tuple[int, int]
+    ) -> None:
+        """What came of it: the outputs, the storages it saved, the elements (read, written)."""
         for page, line, seen in zip(self.pages, self.lines, self.seen, strict=True):
-            line.output_shapes, line.output_strides = (output.shape,), (output.strides,)
+            line.output_shapes = tuple(x.shape for x in outputs)
+            line.output_strides = tuple(x.strides for x in outputs)
             line.bytes_saved = sum(page._saved(storage) for storage in saved)
             if len(page.events) == seen:  # else it was made of other operations, which count
                 line.reads, line.writes = traffic

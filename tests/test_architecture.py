@@ -19,7 +19,7 @@ FLOORS = [
     ["make", "ops"],
     ["operands"],
     ["naive", "fused"],
-    ["methods"],
+    ["methods", "fusion"],
     ["gradcheck"],
     ["exercises"],
 ]

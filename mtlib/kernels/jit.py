@@ -19,6 +19,8 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from numba.extending import register_jitable
 
+from mtlib.memory import is_rehearsal
+
 # At the end of a loop the threads wait for the last, and GNU OpenMP waits by spinning, for
 # milliseconds.  Where other libraries have threads too, as NumPy's BLAS has, that can keep the very
 # thread that is waited for off its core.  A short spin and then sleep costs less, on the whole: a
@@ -57,15 +59,16 @@ class Kernel:
         """Run; ``work`` is the number of scalar operations that this takes."""
         self.run(threads_for(work), *arguments)
 
-    def run(self, threads: int, *arguments) -> None:
-        """Run on one thread if ``threads`` is 1, else on all."""
+    def run(self, threads: int, *arguments):
+        """Run on one thread if ``threads`` is 1, else on all; what the loop nest returns."""
+        if is_rehearsal():
+            return None
         if threads == 1:
-            self.serial(*arguments)
-            return
+            return self.serial(*arguments)
         # Not every threading layer bears two callers at once (workqueue aborts the process).  They
         # would share the same cores anyway, so they take turns.
         with _one_at_a_time:
-            self.threaded(*arguments)
+            return self.threaded(*arguments)
 
 
 def threads_for(work: int) -> int:

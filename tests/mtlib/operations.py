@@ -229,6 +229,7 @@ ELSEWHERE = {
     "arange": "test_make",
     "from_numpy": "test_make",
     "full": "test_make",
+    "fuse": "test_fusion",
     "fused": "test_matmul",
     "gradcheck": "test_gradcheck",
     "methods": "test_operations",

@@ -1,0 +1,98 @@
+"""The operations that fuse can take apart: how each is written in a loop, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlib import layout as layouts
+from mtlib.kernels import folds, scalars, transcendental
+from mtlib.layout import Layout
+from mtlib.ops import maps, reductions, views, zips
+
+COSTLY = 4  # what a function costs that is not mere arithmetic, in loads
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a map or a zip is written: a template for its operands, and how tightly it binds.
+
+    A higher ``binding`` binds tighter, as in Python.  ``wide`` functions can give float64 where
+    they are given float32.
+    """
+
+    template: str
+    binding: int = 9
+    cost: int = 0
+    wide: bool = False
+
+
+def _call(name: str, operands: int, cost: int = 0, wide: bool = False) -> Written:
+    places = ", ".join(f"{{{i}}}" for i in range(operands))
+    return Written(f"{name}({places})", 9, cost, wide)
+
+
+WRITTEN = {
+    "to": Written("{0}"),
+    "contiguous": Written("{0}"),
+    "neg": Written("-{0}", 7),
+    "exp": _call("exp", 1, COSTLY),
+    "log": _call("log", 1, COSTLY),
+    "sqrt": _call("sqrt", 1),
+    "relu": _call("relu", 1, wide=True),
+    "sigmoid": _call("sigmoid", 1, COSTLY),
+    "tanh": _call("tanh", 1, COSTLY),
+    "gelu": _call("gelu", 1, COSTLY, wide=True),
+    "gelu_slope": _call("gelu_slope", 1, COSTLY, wide=True),
+    "add": Written("{0} + {1}", 5),
+    "sub": Written("{0} - {1}", 5),
+    "mul": Written("{0} * {1}", 6),
+    "div": Written("{0} / {1}", 6),
+    "pow": _call("pow", 2, COSTLY),
+    "maximum": _call("maximum", 2),
+    "minimum": _call("minimum", 2),
+    "where": _call("where", 3),
+    **{name: _call(name, 2, wide=True) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+}
+
+# What a reduction starts from, and the function that it folds with.
+FOLDS = {"sum": ("0", "add"), "reduce": ("0", "add"), "prod": ("1", "mul")} | {
+    "max": ("-inf", "maximum"),
+    "min": ("inf", "minimum"),
+}
+
+# The Functions that are read by what they are called; a comparison says itself which it is.
+PRIMITIVES = (
+    *(maps.Cast, maps.Neg, maps.Exp, maps.Log, maps.Sqrt, maps.ReLU, maps.Sigmoid, maps.Tanh),
+    *(maps.GELU, maps.GELUSlope, views.Contiguous, views.Scatter),
+    *(zips.Add, zips.Sub, zips.Mul, zips.Div, zips.Pow, zips.Maximum, zips.Minimum),
+    *(zips.Where, zips.Compare),
+    *(reductions.Sum, reductions.ReduceAdd, reductions.Prod, reductions.Max, reductions.Min),
+    *(views.View, views.Permute, views.Expand, views.Index),
+)
+
+VIEWS: dict[str, Callable[[Layout, object], Layout | None]] = {
+    "view": layouts.view,
+    "permute": layouts.permute,
+    "expand": layouts.expand,
+    "index": layouts.index,
+}
+
+
+def namespace(each) -> dict[str, object]:
+    """What the source of a kernel can name; ``each`` is the loop that threads share."""
+    plain = ("sqrt", "relu", "gelu", "gelu_slope", "pow", "maximum", "minimum", "where")
+    compared = ("eq", "ne", "lt", "le", "gt", "ge")
+    return {
+        **{name: getattr(scalars, name) for name in (*plain, *compared)},
+        **{name: getattr(transcendental, name) for name in ("exp", "log", "sigmoid", "tanh")},
+        **{f"fold_{name}": getattr(folds, name) for name in ("add", "mul", "maximum", "minimum")},
+        "share": folds.share,
+        "float32": np.float32,
+        "float64": np.float64,
+        "inf": np.inf,
+        "nan": np.nan,
+        "each": each,
+    }

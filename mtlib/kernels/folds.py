@@ -1,0 +1,64 @@
+"""Folding for loops that a compiler may reorder.
+
+A running total that is added to once per turn of a loop keeps its order, and so one vector
+instruction cannot add to several totals at a time.  These functions say that the order does not
+matter: the compiler deals the elements out to as many totals as its vectors hold, and folds those
+at the end.  Rounding errors become smaller, as there are fewer additions to each total.
+"""
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from mtlib.kernels import scalars
+from mtlib.kernels.jit import inlined
+
+
+def _reordered(plain, emit):
+    """``plain``, a function of two numbers, as the instruction that ``emit`` writes."""
+    if numba.config.DISABLE_JIT:
+        return plain
+
+    @intrinsic
+    def fold(typing_context, total, x):
+        def generate(context, builder, signature, arguments):
+            total_, x_ = arguments
+            x_ = context.cast(builder, x_, x, total)
+            return emit(builder, total_, x_)
+
+        return total(total, x), generate
+
+    return fold
+
+
+def _larger_or_smaller(name: str):
+    """NaN if either is, as NumPy's maximum and minimum."""
+
+    def emit(builder, total, x):
+        kind = total.type
+        bits = 32 if isinstance(kind, ir.FloatType) else 64
+        signature = ir.FunctionType(kind, [kind, kind])
+        function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.f{bits}")
+        return builder.call(function, [total, x])
+
+    return emit
+
+
+ANY_ORDER = ("reassoc", "nsz")
+
+add = _reordered(scalars.add, lambda builder, t, x: builder.fadd(t, x, flags=ANY_ORDER))
+mul = _reordered(scalars.mul, lambda builder, t, x: builder.fmul(t, x, flags=ANY_ORDER))
+maximum = _reordered(scalars.maximum, _larger_or_smaller("maximum"))
+minimum = _reordered(scalars.minimum, _larger_or_smaller("minimum"))
+
+
+@inlined
+def share(length, parts, part):
+    """Where the ``part``-th of ``parts`` equal shares of a loop begins and ends.
+
+    As unsigned numbers: then an index can be no negative one, which counts from the end, and the
+    loop needs no test for it.
+    """
+    return np.uint64(length * part // parts), np.uint64(length * (part + 1) // parts)

@@ -1,0 +1,140 @@
+"""Programs to fuse, and a check that fusing one changes nothing but its kernels."""
+
+import math
+import operator
+
+import numpy as np
+
+import mtlib
+
+from .strategies import fill
+
+
+def softmax(x, dim=1):
+    e = (x - x.max(dim, keepdim=True)).exp()
+    return e / e.sum(dim, keepdim=True)
+
+
+def normalised(x):
+    off = x - x.mean(1, keepdim=True)
+    return off / ((off * off).mean(1, keepdim=True) + 1e-5).sqrt()
+
+
+# Each takes x (4, 6), y (4, 6) and w (6, 5).
+PROGRAMS = {
+    "maps": lambda x, y, w: (x.exp() + 1).log().sqrt() - x.tanh() * y.sigmoid(),
+    "relu and gelu": lambda x, y, w: x.relu() * y.gelu() - x.gelu(),
+    "powers": lambda x, y, w: x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5,
+    "extremes": lambda x, y, w: mtlib.maximum(x, y) - mtlib.minimum(x, 0.1),
+    "where": lambda x, y, w: mtlib.where(x > y, x * 2, y) + (x <= 0) * y,
+    "one row of y": lambda x, y, w: x / (y[0] * y[0] + 1),
+    "one column of y": lambda x, y, w: x * y[:, :1],
+    "sums": lambda x, y, w: (x * y).sum(1) + x.sum((0, 1)) - y.sum(1),
+    "sum over the first": lambda x, y, w: (x * y).sum(0) * w[:, 0],
+    "mean and variance": lambda x, y, w: x.mean(0) * y.var(0),
+    "largest and smallest": lambda x, y, w: x.max(1) - y.min(1) + x.min(),
+    "product": lambda x, y, w: (x + 3).prod(1) * y.prod(),
+    "softmax": lambda x, y, w: softmax(x * y),
+    "softmax over the first": lambda x, y, w: softmax(x, 0),
+    "layer norm": lambda x, y, w: normalised(x) * y[0] + y[1],
+    "a norm of everything": lambda x, y, w: x / (x * x).sum().sqrt(),
+    "a sum used both ways": lambda x, y, w: x.sum(1, keepdim=True) * x + x.sum(0),
+    "zip and reduce": lambda x, y, w: mtlib.naive.matmul(x, w),
+    "zip and reduce of maps": lambda x, y, w: mtlib.naive.matmul(x.tanh() + y, w.exp()).relu(),
+    "a call": lambda x, y, w: x @ w,
+    "a call between": lambda x, y, w: ((x * y) @ (w + 1)).gelu().mean(0),
+    "calls of views": lambda x, y, w: (x.T @ y)[1:, ::2].sum(1),
+    "transposed": lambda x, y, w: x.T.exp() + y.T,
+    "sliced": lambda x, y, w: x[1:, ::2].exp() * y[:3, ::-2],
+    "reshaped": lambda x, y, w: (x + 1).reshape(3, 8).exp().sum(1),
+    "reshaped with a copy": lambda x, y, w: x.T.exp().reshape(-1).sum(),
+    "stretched": lambda x, y, w: (x.unsqueeze(2) * w).max(1),
+    "casts": lambda x, y, w: (x.to("float32") * 0.5).relu().to("float64") * y,
+    "constants": lambda x, y, w: x * mtlib.arange(6) + mtlib.ones(4, 1) - np.ones(6),
+    "a step with no slope": lambda x, y, w: (x > 0) + y.detach() * x,
+    "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
+    "an input": lambda x, y, w: x,
+    "a view of an input": lambda x, y, w: x.T[1],
+    "a number": lambda x, y, w: mtlib.zeros(3) + 2,
+}
+
+
+def operands(dtype=np.float64, layout=lambda a: a) -> list[np.ndarray]:
+    """x, y and w."""
+    arrays = [fill("distinct", (4, 6), dtype, i) / 7 for i in (1, 2)]
+    arrays.append(fill("any", (6, 5), dtype, 3))
+    return [layout(np.asarray(a, dtype)) for a in arrays]
+
+
+def check(fn, arrays, **tolerance):
+    """Results and gradients of ``fuse(fn)`` are those of ``fn``; the fused function."""
+    fused = mtlib.fuse(fn)
+    found = []
+    for f in (fn, fused):
+        inputs = [mtlib.from_numpy(a) for a in arrays]
+        for x in inputs:
+            x.requires_grad = True
+        results = f(*inputs)
+        results = [results] if isinstance(results, mtlib.Tensor) else results
+        for i, result in enumerate(results):
+            if result.requires_grad:
+                gradient = mtlib.tensor(fill("any", result.shape, result.dtype, i))
+                result.backward(gradient, retain_graph=True)
+        found.append((results, [x.grad for x in inputs]))
+    (results, gradients), (fused_results, fused_gradients) = found
+    for one, other in zip(results, fused_results, strict=True):
+        assert one.dtype == other.dtype
+        assert one.requires_grad == other.requires_grad
+        np.testing.assert_allclose(other, one, **tolerance)
+    for one, other in zip(gradients, fused_gradients, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(other, one, **tolerance)
+    return fused
+
+
+def _gelu_slope(x):
+    density = math.exp(-x * x / 2) / (2 * math.pi) ** 0.5
+    return (1 + math.erf(x * 0.5**0.5)) / 2 + x * density
+
+
+# What the text of a kernel can name, written anew.
+PLAIN = {
+    "fold_add": operator.add,
+    "fold_mul": operator.mul,
+    "fold_maximum": np.maximum,
+    "fold_minimum": np.minimum,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "where": lambda c, a, b: a if c else b,
+    "relu": lambda x: x * (x > 0),
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "gelu": lambda x: x * (1 + math.erf(x * 0.5**0.5)) / 2,
+    "gelu_slope": _gelu_slope,
+    "pow": operator.pow,
+    **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "share": lambda n, parts, part: (n * part // parts, n * (part + 1) // parts),
+    "float32": np.float32,
+    "float64": np.float64,
+    "inf": np.inf,
+    "nan": np.nan,
+    "each": range,
+}
+
+
+class PlainKernel:
+    """The text of a kernel, run as the Python that it is."""
+
+    def __init__(self, name: str, text: str) -> None:
+        names = dict(PLAIN)
+        exec(text, names)
+        self.function = names[name]
+
+    def run(self, threads: int, *arguments) -> None:
+        with np.errstate(all="ignore"):
+            self.function(*arguments)
