@@ -7,7 +7,7 @@ sink down to what lies in memory, and there they are strides.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mtlib.fusion.graph import Node
@@ -55,23 +55,40 @@ class Expressions:
         self.stored = stored
         self._known: dict[tuple, object] = {}
 
-    def of(self, node: Node, views: tuple[Node, ...] = ()):
-        """What computes an element of ``node`` as seen through ``views``, the innermost first."""
-        key = (node, views)
-        if key not in self._known:
-            self._known[key] = self._build(node, views)
-        return self._known[key]
+    def of(self, node: Node):
+        """What computes an element of ``node``."""
+        start = (node, ())
+        waiting = [start]
+        while waiting:  # instead of recursion, so that a program may be long
+            key = waiting[-1]
+            operands = self._operands(*key)
+            unknown = [k for k in operands if k not in self._known]
+            if unknown:
+                waiting += unknown
+                continue
+            waiting.pop()
+            if key not in self._known:
+                self._known[key] = self._build(*key, [self._known[k] for k in operands])
+        return self._known[start]
 
-    def _build(self, node: Node, views):
-        if node in self.stored or node.kind in ("input", "reduce"):
+    def _is_loaded(self, node: Node) -> bool:
+        loose = node.kind == "constant" and isinstance(node.how, float)
+        return node in self.stored or (node.kind in ("input", "reduce", "constant") and not loose)
+
+    def _operands(self, node: Node, views: tuple[Node, ...]) -> list[tuple]:
+        """What an element of ``node`` is computed from, as seen through ``views``."""
+        if self._is_loaded(node):
+            return []
+        if node.kind == "view":
+            return [(node.args[0], (node, *views))]
+        return [(a, views) for a in node.args]
+
+    def _build(self, node: Node, views: tuple[Node, ...], operands: list):
+        if self._is_loaded(node):
             return Load(node, self._seen(node, views))
         if node.kind == "constant":
-            return (
-                Number(node) if isinstance(node.how, float) else Load(node, self._seen(node, views))
-            )
-        if node.kind == "view":
-            return self.of(node.args[0], (node, *views))
-        return Apply(node, tuple(self.of(a, views) for a in node.args))
+            return Number(node)
+        return operands[0] if node.kind == "view" else Apply(node, tuple(operands))
 
     def _seen(self, node: Node, views) -> Layout:
         layout = node.layout
@@ -90,25 +107,31 @@ def _under(view: Node) -> Node:
     return node
 
 
-def parts(expression) -> Iterator[object]:
-    """The expression and all that it is made of, each once."""
-    seen, waiting = set(), [expression]
+def in_order(expressions: Iterable) -> list:
+    """The expressions and all that they are made of, each once, operands first."""
+    order: dict[object, None] = {}
+    waiting = [(x, False) for x in reversed(list(expressions))]
     while waiting:
-        x = waiting.pop()
-        if x not in seen:
-            seen.add(x)
-            yield x
-            waiting += getattr(x, "operands", ())
+        x, ready = waiting.pop()
+        if x in order:
+            continue
+        operands = getattr(x, "operands", ())
+        if ready or not operands:
+            order[x] = None
+        else:
+            waiting.append((x, True))
+            waiting += [(y, False) for y in reversed(operands)]
+    return list(order)
 
 
 def loads(expression) -> list[Load]:
     """What the expression loads."""
-    return [x for x in parts(expression) if isinstance(x, Load)]
+    return [x for x in in_order([expression]) if isinstance(x, Load)]
 
 
 def applied(expression) -> list[Apply]:
     """The operations of the expression."""
-    return [x for x in parts(expression) if isinstance(x, Apply)]
+    return [x for x in in_order([expression]) if isinstance(x, Apply)]
 
 
 def cost(expression) -> int:

@@ -10,7 +10,7 @@ in the second rung of the ladder.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -64,9 +64,9 @@ class LoopNest:
     nests: list[Nest]
 
 
-def loop_nest(kernel: Kernel, taken: Iterable[str] = ()) -> LoopNest:
-    """The loops of ``kernel``; ``taken`` are names that no variable may have."""
-    variables = _variables(set(taken))
+def loop_nest(kernel: Kernel) -> LoopNest:
+    """The loops of ``kernel``."""
+    variables = _variables({node.label for node in kernel.needed | kernel.made})
     order = _outer_order(kernel)
     groups = _grouped(kernel)
     every = [

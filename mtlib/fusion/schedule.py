@@ -18,7 +18,17 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from mtlib.fusion.expressions import Apply, Expressions, NeedsStorage, Number, applied, cost, loads
+from mtlib.fusion.expressions import (
+    Apply,
+    Expressions,
+    Load,
+    NeedsStorage,
+    Number,
+    applied,
+    cost,
+    in_order,
+    loads,
+)
 from mtlib.fusion.graph import Graph, Node
 from mtlib.kernels.jit import SMALL
 from mtlib.layout import Layout, Shape, index
@@ -311,32 +321,35 @@ class _Steps:
         """An elementwise result that several kernels compute, or one many times over, at a cost
         above that of storing it once and loading it where it is used."""
         best, most = None, 0
-        for node in self.graph.nodes:
-            if not node.is_elementwise or node in self.stored:
+        for node, turns in self._computed().items():
+            size, walks = prod(node.shape), sum(turns.values())
+            if walks <= size or node in self.stored:
                 continue
-            users = self._users(node)
-            if not users:
-                continue
-            size = prod(node.shape)
-            # Within a kernel the elements are close by, so only its longest walk counts.
-            walks = sum(users.values())
-            each = max(cost(self.expressions.of(node)), 1)
+            each = cost(self.expressions.of(node))
             saved = walks * each - (size * each + size + walks)
             if each > 1 and saved > most:
                 best, most = node, saved
         return best
 
-    def _users(self, node: Node) -> dict:
-        """For each kernel that computes ``node``, how often it does."""
-        users: dict = {}
+    def _computed(self) -> dict[Node, dict[Kernel, int]]:
+        """How often each operation is computed, in each kernel that does.
+
+        Within a kernel the elements are close by, so only its longest walk counts.
+        """
+        turns: dict[Node, dict[Kernel, int]] = {}
         for task in self.tasks.values():
-            for x in applied(task.expression):
-                if x.node is node:
-                    walked = _dims(x) <= set(task.outer)
-                    turns = prod(task.outer_sizes) if walked else prod(task.space)
-                    kernel = self.steps[task.node]
-                    users[kernel] = max(users.get(kernel, 0), turns)
-        return users
+            kernel, dims = self.steps[task.node], {}
+            for x in in_order([task.expression]):
+                dims[x] = set().union(*(dims[y] for y in getattr(x, "operands", ())))
+                if isinstance(x, Load):
+                    pairs = enumerate(zip(x.layout.shape, x.layout.strides, strict=True))
+                    dims[x] = {d for d, (n, step) in pairs if n != 1 and step != 0}
+                if isinstance(x, Apply):
+                    outside = dims[x] <= set(task.outer)
+                    walk = prod(task.outer_sizes) if outside else prod(task.space)
+                    found = turns.setdefault(x.node, {})
+                    found[kernel] = max(found.get(kernel, 0), walk)
+        return turns
 
     def in_order(self) -> tuple[Kernel | Call, ...]:
         """The steps, each after those whose results it needs."""
@@ -380,13 +393,3 @@ def _same_outer(reduce: Task, layout: Layout) -> tuple[int, ...] | None:
 
 def _elements(kernel: Kernel) -> set:
     return {(x.node, x.layout) for task in kernel.tasks for x in loads(task.expression)}
-
-
-def _dims(expression) -> set[int]:
-    """The dims along which an expression changes."""
-    return {
-        d
-        for load in loads(expression)
-        for d, (n, s) in enumerate(zip(load.layout.shape, load.layout.strides, strict=True))
-        if n != 1 and s != 0
-    }

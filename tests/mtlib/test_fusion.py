@@ -262,6 +262,30 @@ def test_reads_and_writes_are_those_of_the_loops(plain):
         assert t.writes == sum(x.size for x in stored), name
 
 
+@pytest.mark.usefixtures("plain")
+def test_a_long_program():
+    """Neither the depth of Python's stack nor that of its brackets is a limit."""
+
+    def program(x):
+        for _ in range(1000):
+            x = (x + 1) * 0.5
+        return x.sum()
+
+    fused = shown(program, (3,))
+    assert max(map(len, fused.source.splitlines())) < 120
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_program_that_uses_each_step_twice():
+    def program(x):
+        for _ in range(60):
+            x = x + x
+        return x
+
+    x = mtlib.ones(2)
+    assert mtlib.fuse(program)(x).tolist() == [2.0**60] * 2
+
+
 # --- Calling it -----------------------------------------------------------------------------------
 
 
