@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from benchmarks import composites, costs, elements, products
+from benchmarks import automatic, composites, costs, elements, products
 from benchmarks.kinds import Comparison, Group, Reading
 
 GROUPS = (
@@ -20,6 +20,7 @@ GROUPS = (
     Group("zip", "Zip: 4096×1024 float32", elements.zips, floor=1.0),
     Group("sum", "Sum: 4096×1024 float32", elements.sums, floor=1.0),
     Group("composites", "Fused operations, float32", composites.composites),
+    Group("fuse", "Fused by fuse, and step by step", automatic.automatic),
     Group("fusion", "Naive over fused, time", costs.fusion, floor=100),
     Group("memory", "Memory", costs.memory),
     Group("startup", "Starting a process", costs.startup),

@@ -1,5 +1,6 @@
 """The pages that people read: links lead somewhere, and commands exist."""
 
+import doctest
 import re
 import shlex
 import subprocess
@@ -69,6 +70,16 @@ def test_figure_commands_run(tmp_path):
         subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
     for name in ("matmul.svg", "step.svg"):
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(("<svg", "<?xml"))
+
+
+def test_examples_give_what_they_show():
+    examples = re.findall(r"^```pycon\n(.+?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert examples
+    for number, text in enumerate(examples):
+        test = doctest.DocTestParser().get_doctest(text, {}, f"README {number}", "README.md", 0)
+        said = []
+        doctest.DocTestRunner().run(test, out=said.append)
+        assert not said, "".join(said)
 
 
 def test_make_help_lists_every_target():

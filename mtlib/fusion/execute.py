@@ -43,7 +43,7 @@ class Executable:
     @property
     def source(self) -> str:
         """The text of its kernels."""
-        return "\n\n".join(text.text for text in self.sources.values())
+        return "\n\n\n".join(text.text for text in self.sources.values())
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs for ``inputs``, which are laid out as the graph's."""

@@ -53,7 +53,6 @@ def fuse(fn: Callable) -> Fused:
                 sum5 = fold_add(sum5, exp(x[i, j] - max1))
             for j in range(nj):
                 div7[i, j] = exp(x[i, j] - max1) / sum5
-    <BLANKLINE>
     """
     if not callable(fn):
         raise TypeError(f"fuse: expected a function, got {type(fn).__name__}")
@@ -121,7 +120,7 @@ class Fused:
         >>> import mtlib
         >>> scale = mtlib.fuse(lambda x, y: x * y)
         >>> _ = scale(mtlib.ones(4, 3), mtlib.ones(4, 1))
-        >>> print(scale.source, end="")
+        >>> print(scale.source)
         def fused(x, y, mul3, ni, nj):
             for i in each(ni):
                 y_i = y[i]
@@ -129,7 +128,7 @@ class Fused:
                     mul3[i, j] = x[i, j] * y_i
         """
         latest = self._latest()
-        return "\n\n".join(part.source for part in (latest.forward, *self.backward) if part.source)
+        return "\n\n\n".join(part.source for part in (latest.forward, *self.backward) if part.source)
 
     @property
     def backward(self) -> tuple[Executable, ...]:

@@ -49,7 +49,7 @@ def write(kernel: Kernel, name: str) -> Source:
     head = f"def {name}({', '.join([*names, *sizes, *parts])}):"
     return Source(
         name=name,
-        text="\n".join([head, *writer.lines]) + "\n",
+        text="\n".join([head, *writer.lines]),
         arrays=tuple(writer.words.arrays),
         partial=tuple(writer.partial),
         sizes=tuple(loop.size for loop in writer.loops),
