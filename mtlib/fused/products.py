@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 import numpy as np
 
 from mtlib.autograd import Function
 from mtlib.kernels.matmul import matmul as kernel
-from mtlib.layout import Layout, collapse
+from mtlib.layout import collapse
 from mtlib.operands import matmul_operands
 from mtlib.tensor import Tensor
 
@@ -23,7 +25,7 @@ class MatMul(Function):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)
-        out = Tensor.empty((*a.shape[:-1], b.shape[-1]), a.dtype, "matmul")
+        out = Tensor.empty((*a.layout.shape[:-1], b.layout.shape[-1]), a.storage.dtype, "matmul")
         _run(out, a, b)
         return out
 
@@ -62,45 +64,31 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _plain(a, b) -> bool:
-    """Whether these are two matrices of one dtype that fit."""
+    """Whether these are (stacks of) matrices of one batch shape and dtype that fit."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        return False
+    left, right = a.layout.shape, b.layout.shape
     return (
-        isinstance(a, Tensor)
-        and isinstance(b, Tensor)
-        and len(a.layout.shape) == len(b.layout.shape) == 2
-        and a.layout.shape[1] == b.layout.shape[0]
+        len(left) == len(right) > 1
+        and left[-1] == right[-2]
+        and left[:-2] == right[:-2]
         and a.storage.dtype == b.storage.dtype
     )
 
 
 def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
     """Call the kernel, which wants one batch dimension, on as few and large stacks as there are."""
-    batch = out.shape[:-2]
+    c, x, y = out.storage, a.storage, b.storage
+    (*batch, m, k), a_strides, a_at = a.layout
+    (*_, n), b_strides, b_at = b.layout
     if not batch:
-        kernel(_stack_of_one(out), _stack_of_one(a), _stack_of_one(b))
-        return
-    if len(batch) == 1:
-        kernel(out.numpy(), a.numpy(), b.numpy())
-        return
-    if not out.size:
-        return
-    lengths, steps = collapse(batch, *(x.strides[:-2] for x in (out, a, b)))
-    for which in np.ndindex(lengths[:-1]):
-        arrays = (_stack(x, which, lengths[-1], s) for x, s in zip((out, a, b), steps, strict=True))
-        kernel(*arrays)
-
-
-def _stack_of_one(x: Tensor) -> np.ndarray:
-    """``x.numpy()[None]``, made in one step."""
-    shape, (row, column), offset = x.layout
-    if 0 in shape:
-        return np.ndarray((1, *shape), x.dtype)
-    storage, size = x.storage, x.storage.itemsize
-    strides = (0, row * size, column * size)
-    return np.ndarray((1, *shape), storage.dtype, storage, offset * size, strides)
-
-
-def _stack(x: Tensor, which: tuple[int, ...], length: int, steps: tuple[int, ...]) -> np.ndarray:
-    """The innermost run of matrices of ``x``, as a (length, rows, columns) array."""
-    offset = x.layout.offset + sum(i * step for i, step in zip(which, steps[:-1], strict=True))
-    layout = Layout((length, *x.shape[-2:]), (steps[-1], *x.strides[-2:]), offset)
-    return Tensor(x.storage, layout).numpy()
+        kernel(c, x, y, (1, m, k, n), 0, (a_at, 0, *a_strides), (b_at, 0, *b_strides))
+    elif c.size:
+        lengths, steps = collapse(batch, *(t.strides[:-2] for t in (out, a, b)))
+        sizes, (_, a_step, b_step) = (lengths[-1], m, k, n), (step[-1] for step in steps)
+        for which in np.ndindex(lengths[:-1]):
+            # How far into each of the three, beside its offset, this stack begins.
+            at, more_a, more_b = (sum(map(mul, which, step)) for step in steps)
+            a_steps = (a_at + more_a, a_step, *a_strides[-2:])
+            b_steps = (b_at + more_b, b_step, *b_strides[-2:])
+            kernel(c, x, y, sizes, at, a_steps, b_steps)

@@ -10,7 +10,7 @@ from mtlib.kernels import scalars, transcendental
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.walk import start_of_row
 
-BLOCK = 4096  # elements that a thread takes at a time
+BLOCK = 1 << 15  # elements that a thread takes at a time
 
 
 def map_kernel(f):
@@ -36,7 +36,7 @@ def map_kernel(f):
 
         return loop
 
-    return Kernel(make)
+    return Kernel(make, fuse_add=True)
 
 
 def zip_kernel(f):
@@ -53,17 +53,16 @@ def zip_kernel(f):
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
                 q = start_of_row(row, table, 3) + first * sb
-                z = out[o : o + n]
                 if so == 1 and sa == 1 and sb == 1:
-                    x, y = a[p : p + n], b[q : q + n]
+                    z, x, y = out[o : o + n], a[p : p + n], b[q : q + n]
                     for i in range(len(z)):
                         z[i] = f(x[i], y[i])
                 elif so == 1 and sa == 1 and sb == 0:
-                    x, only = a[p : p + n], b[q]
+                    z, x, only = out[o : o + n], a[p : p + n], b[q]
                     for i in range(len(z)):
                         z[i] = f(x[i], only)
                 elif so == 1 and sa == 0 and sb == 1:
-                    only, y = a[p], b[q : q + n]
+                    z, only, y = out[o : o + n], a[p], b[q : q + n]
                     for i in range(len(z)):
                         z[i] = f(only, y[i])
                 else:

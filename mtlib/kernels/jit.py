@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -48,12 +49,12 @@ class Kernel:
 
     ``make(each)`` returns the loop nest.  Compilation happens at the first call for a dtype and is
     cached on disk.  Under ``NUMBA_DISABLE_JIT=1`` both are the plain Python function, which a
-    debugger can step through.
+    debugger can step through.  ``fuse_add`` is that of :func:`compiled`.
     """
 
-    def __init__(self, make: Callable) -> None:
-        self.serial = compiled(make(range))
-        self.threaded = compiled(make(numba.prange), parallel=True)
+    def __init__(self, make: Callable, *, fuse_add: bool = False) -> None:
+        self.serial = compiled(make(range), fuse_add=fuse_add)
+        self.threaded = compiled(make(numba.prange), parallel=True, fuse_add=fuse_add)
 
     def __call__(self, *arguments, work: int) -> None:
         """Run; ``work`` is the number of scalar operations that this takes."""
@@ -111,11 +112,28 @@ class _CacheFile(IndexDataCacheFile):
     compile at once can give one number to two kernels; here the number is made from the key.
     """
 
+    def load(self, key):
+        data = super().load(key)
+        if data is None:
+            _say_that_it_compiles()
+        return data
+
     def save(self, key, data) -> None:
         digest = hashlib.sha256(self._dump((self._source_stamp, key))).hexdigest()
         name = self._data_name(int(digest[:15], 16))
         self._save_data(name, data)
         self._save_index({**self._load_index(), key: name})
+
+
+@functools.cache  # once in a process
+def _say_that_it_compiles() -> None:
+    """Tell who sits at a terminal why it takes so long.
+
+    Nobody else: a notebook would keep the line as output of the cell that happened to be first, and
+    what is stored there must not depend on what had been compiled before.
+    """
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("mtlib: compiling kernels, once per installation (seconds each) …", file=sys.stderr)
 
 
 @functools.cache

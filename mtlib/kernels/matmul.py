@@ -1,19 +1,22 @@
 """The ladder: matrix multiplication, one rung at a time from a zip and a reduce to full speed.
 
-Each rung is a function ``rung(out, a, b)`` of 2-D NumPy arrays (m, n), (m, k) and (k, n) with any
-strides, and changes one thing about the rung below it.  :data:`LADDER` lists them in order.  What
-``@`` runs is :func:`matmul`: the top rung, over a stack of matrices.
+Each rung is a function ``rung(out, a, b)`` of 2-D NumPy arrays: (m, n) in row-major order, and
+(m, k) and (k, n) with any strides.  It changes one thing about the rung below it.  :data:`LADDER`
+lists them in order.  What ``@`` runs is :func:`matmul`: the top rung, over a stack of matrices.
 """
 
 from __future__ import annotations
 
 import functools
+from math import prod
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
-from mtlib.kernels.jit import Kernel, compiled, threads_for
+from mtlib.kernels.jit import Kernel, compiled, inlined, threads_for
 from mtlib.kernels.packed import TALL, fits, in_place, multiply, wide, workspace
-from mtlib.memory import allocate
+from mtlib.kernels.tile import VECTOR_BYTES
+from mtlib.memory import allocate, flattened
 
 compiled_fma = functools.partial(compiled, fuse_add=True)
 
@@ -97,15 +100,22 @@ def tiled(out, a, b):
 
 def register_tiled(out, a, b):
     """Rung 4.  Tiles of vectors that stay in registers, over strips packed where that helps."""
-    _multiply(out[None], a[None], b[None], threads=1)
+    matmul(*_as_stacks(out, a, b), threads=1)
 
 
 def threaded(out, a, b):
     """Rung 5.  The same, each thread on its own part of the output."""
-    matmul(out[None], a[None], b[None])
+    matmul(*_as_stacks(out, a, b))
 
 
 LADDER = (zip_reduce, ijk, ikj, tiled, register_tiled, threaded)
+
+
+def _as_stacks(out, a, b):
+    """The arguments of :func:`matmul` for 2-D arrays."""
+    (c, place), (a, a_place), (b, b_place) = map(flattened, (out, a, b))
+    sizes = (1, *a_place.shape, b_place.shape[1])
+    return c, a, b, sizes, place.offset, *((x.offset, 0, *x.strides) for x in (a_place, b_place))
 
 
 # --- What @ runs ----------------------------------------------------------------------------------
@@ -114,76 +124,111 @@ TINY = 1 << 9  # multiplications below which setting up tiles costs more than th
 AT_ONCE = 1 << 5  # multiplications that a core does in the time of one scalar operation
 
 
-def matmul(out, a, b):
-    """``out (p, m, n) = a (p, m, k) @ b (p, k, n)`` for stacks of matrices.
+def matmul(out, a, b, sizes, at, a_steps, b_steps, threads: int = 0) -> None:
+    """``out[p] = a[p] @ b[p]`` for stacks of matrices; ``sizes`` is (stack, m, k, n).
 
-    ``a`` and ``b`` may have any strides, ``out`` must be row-major.
+    All three are storages: to make arrays of them takes longer in Python than a small product.
+    Element (p, i, j) of one with ``steps`` (offset, stack, row, column) is at ``offset + p * stack
+    + i * row + j * column``.  The output is row-major, from ``at`` on.
     """
-    products = out.size * a.shape[2]
-    if products <= TINY:
-        _tiny(out, a, b)
-    else:
-        _multiply(out, a, b, threads_for(products // AT_ONCE))
-
-
-@compiled_fma
-def _tiny(out, a, b):
-    for p in range(out.shape[0]):
-        ijk(out[p], a[p], b[p])
-
-
-def _multiply(out, a, b, threads: int) -> None:
-    stack, m, n = out.shape
-    k, itemsize, broad = a.shape[2], out.itemsize, wide(out.dtype)
-    if k == 0:
-        out[:] = 0
-        return
+    stack, m, k, n = sizes
+    threads = threads or threads_for(stack * m * k * n // AT_ONCE)
     # A strip of a is slow to read if neither rows nor columns lie side by side; one of b if its
     # columns do not, or if its rows are so far apart that they crowd each other out of the cache.
-    (_, a_row, a_column), (_, b_row, b_column) = a.strides, b.strides
-    pack_a = a_row != itemsize and a_column != itemsize
-    pack_b = b_column != itemsize or (b_row >= 4096 and m >= 4 * TALL)
-    if (stack >= threads or threads == 1) and not (pack_a or pack_b) and fits(m, k, n, out.dtype):
-        _stack.run(threads, out, a, b)
+    (_, _, a_row, a_column), (_, _, b_row, b_column) = a_steps, b_steps
+    pack_a = a_row != 1 and a_column != 1
+    pack_b = b_column != 1 or (m >= 4 * TALL and b_row * b.itemsize >= 4096)
+    small = threads == 1 or threads <= stack
+    if (
+        small
+        and (m * k * n <= TINY or not (pack_a or pack_b))
+        and _unpacked.run(threads, out, a, b, sizes, at, a_steps, b_steps)
+    ):
         return
     # Which side is shared out among the threads, and in pieces of how many.
     along, piece = 0, 1
     if stack < threads:
-        along, piece = (1, TALL) if m >= n else (2, broad)
-    space = [
-        allocate((threads, *shape), out.dtype, "matmul", role="workspace").reshape(threads, *shape)
-        for shape in workspace(m, k, n, out.dtype, pack_a, pack_b)
-    ]
-    _parts.run(threads, out, a, b, *space, pack_a, pack_b, along, piece)
+        along, piece = (1, TALL) if m >= n else (2, wide(out.dtype))
+    shapes = workspace(m, k, n, out.dtype, pack_a, pack_b)
+    rows = tuple([shape[0] for shape in shapes])
+    space = allocate((threads, sum(map(prod, shapes))), out.dtype, "matmul", role="workspace")
+    _packed.run(
+        *(threads, out, a, b, sizes, at, a_steps, b_steps),
+        *(space, rows, threads, along, piece, pack_a, pack_b),
+    )
 
 
-def _make_stack(each):
-    def stack(out, a, b):
-        for p in each(len(out)):
-            in_place(out[p], a[p], b[p])
-
-    return stack
-
-
-_stack = Kernel(_make_stack)
+@inlined
+def _stacks(out, a, b, sizes, at, a_steps, b_steps):
+    """The three as arrays of (stack, rows, columns)."""
+    stack, m, k, n = sizes
+    c = _stack(out, (at, m * n, n, 1), (stack, m, n))
+    return c, _stack(a, a_steps, (stack, m, k)), _stack(b, b_steps, (stack, k, n))
 
 
-def _make_parts(each):
-    def parts(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, along, piece):
-        count, pieces = len(edge), (out.shape[along] + piece - 1) // piece
+@inlined
+def _stack(storage, steps, shape):
+    size = storage.itemsize
+    return as_strided(
+        storage[steps[0] :], shape, (steps[1] * size, steps[2] * size, steps[3] * size)
+    )
+
+
+def _make_unpacked(each):
+    def unpacked(out, a, b, sizes, at, a_steps, b_steps):
+        """The products, if they are tiny or fit; whether they did."""
+        stack, m, k, n = sizes
+        c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
+        tiny = m * k * n <= TINY
+        if not (tiny or fits(m, k, n, out.itemsize)):
+            return False
+        for p in each(stack):
+            if tiny:
+                ijk(c[p], x[p], y[p])
+            else:
+                in_place(c, x, y, p)
+        return True
+
+    return unpacked
+
+
+_unpacked = Kernel(_make_unpacked)
+
+
+def _make_packed(each):
+    def packed(
+        out, a, b, sizes, at, a_steps, b_steps, space, rows, count, along, piece, pack_a, pack_b
+    ):
+        """The products, or ``count`` parts of them, each with its share of ``space``."""
+        c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
+        broad = 2 * VECTOR_BYTES // out.itemsize
+        length, room = c.shape[along], len(space) // count
+        pieces = (length + piece - 1) // piece
         for part in each(count):
             first = part * pieces // count * piece
-            last = min((part + 1) * pieces // count * piece, out.shape[along])
-            space = a_strip[part], b_strips[part], edge[part]
-            for p in range(first if along == 0 else 0, last if along == 0 else len(out)):
-                c, rows, columns = out[p], a[p], b[p]
+            last = min((part + 1) * pieces // count * piece, length)
+            strips = _shared_out(space[part * room : (part + 1) * room], rows, broad)
+            for p in range(first if along == 0 else 0, last if along == 0 else len(c)):
+                product, left, right = c[p], x[p], y[p]
                 if along == 1:
-                    c, rows = c[first:last], rows[first:last]
+                    product, left = product[first:last], left[first:last]
                 elif along == 2:
-                    c, columns = c[:, first:last], columns[:, first:last]
-                multiply(c, rows, columns, *space, pack_a, pack_b)
+                    product, right = product[:, first:last], right[:, first:last]
+                multiply(product, left, right, *strips, pack_a, pack_b)
 
-    return parts
+    return packed
 
 
-_parts = Kernel(_make_parts)
+@inlined
+def _shared_out(space, rows, broad):
+    """``space`` cut into a strip of a, strips of b and an edge, with so many rows."""
+    a_end = rows[0] * TALL
+    b_end = a_end + rows[1] * broad
+    return (
+        space[:a_end].reshape(rows[0], TALL),
+        space[a_end:b_end].reshape(rows[1], broad),
+        space[b_end:].reshape(rows[2], broad),
+    )
+
+
+_packed = Kernel(_make_packed)

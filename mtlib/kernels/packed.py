@@ -15,6 +15,7 @@ Source: Goto and van de Geijn (2008), as in :mod:`mtlib.kernels.tile`.
 import numpy as np
 
 from mtlib.kernels.jit import compiled, inlined
+from mtlib.kernels.square import copy_square, turn_square
 from mtlib.kernels.tile import ROWS, VECTOR_BYTES, register_tile
 
 TALL = ROWS  # rows of a full tile; at the edge come lower ones, to multiply fewer zeros
@@ -32,37 +33,40 @@ def wide(dtype) -> int:
 
 
 @inlined
-def _tile(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh, rows, full):
+def _tile(a, ia, b, ib, c, ic, depth, fresh, rows, full):
     """The tile for this height, in thirds of a full one, and width, full or half."""
     if full:
         if rows == 3:
-            _tall(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+            _tall(a, ia, b, ib, c, ic, depth, fresh)
         elif rows == 1:
-            _short(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+            _short(a, ia, b, ib, c, ic, depth, fresh)
         else:
-            _middle(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+            _middle(a, ia, b, ib, c, ic, depth, fresh)
     elif rows == 3:
-        _tall_half(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+        _tall_half(a, ia, b, ib, c, ic, depth, fresh)
     elif rows == 1:
-        _short_half(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+        _short_half(a, ia, b, ib, c, ic, depth, fresh)
     else:
-        _middle_half(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)
+        _middle_half(a, ia, b, ib, c, ic, depth, fresh)
 
 
-def fits(m: int, k: int, n: int, dtype) -> bool:
+@inlined
+def fits(m: int, k: int, n: int, itemsize: int) -> bool:
     """Whether the tiles come out even and all of k and n make one block: see :func:`in_place`."""
-    return m % STEP == 0 and n % (wide(dtype) // 2) == 0 and k <= DEPTH and n <= BLOCK_COLUMNS
+    return (
+        m % STEP == 0 and n % (VECTOR_BYTES // itemsize) == 0 and k <= DEPTH and n <= BLOCK_COLUMNS
+    )
 
 
-@compiled
-def in_place(out, a, b):
-    """``out = a @ b`` for small 2-D arrays that fit: one tile after another, nothing packed."""
-    (m, n), depth = out.shape, a.shape[1]
+@inlined
+def in_place(out, a, b, p):
+    """``out[p] = a[p] @ b[p]`` for small matrices that fit: tile after tile, nothing packed."""
+    (_, m, n), depth = out.shape, a.shape[2]
     broad = 2 * VECTOR_BYTES // out.itemsize
     for i in range(0, m, TALL):
         rows = min(TALL, m - i) // STEP
         for j in range(0, n, broad):
-            _tile(a, i, 0, b, 0, j, out, i, j, depth, True, rows, n - j >= broad)
+            _tile(a, (p, i, 0), b, (p, 0, j), out, (p, i, j), depth, True, rows, n - j >= broad)
 
 
 def workspace(m: int, k: int, n: int, dtype, pack_a: bool, pack_b: bool):
@@ -105,39 +109,46 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b):
                     _pack(b_strips, 0, b, k0, j, depth, width)
             for i in range(0, m, TALL):
                 height = min(TALL, m - i)
-                a_from, i_from, ka = a, i, k0
+                a_from, ia = a, (i, k0)
                 if pack_a or height % STEP:
                     _pack(a_strip, 0, a.T, k0, i, depth, height)
-                    a_from, i_from, ka = a_packed, 0, 0
+                    a_from, ia = a_packed, (0, 0)
                 for j in range(j0, j_end, broad):
                     width = min(broad, j_end - j)
-                    b_from, kb, j_from = b, k0, j
+                    b_from, ib = b, (k0, j)
                     if pack_b:
-                        b_from, kb, j_from = b_strips, (j - j0) // broad * depth, 0
+                        b_from, ib = b_strips, ((j - j0) // broad * depth, 0)
                     elif width % (broad // 2):
-                        b_from, kb, j_from = b_strips, 0, 0
+                        b_from, ib = b_strips, (0, 0)
                     rows, full = (height + STEP - 1) // STEP, 2 * width > broad
                     if height % STEP or width % (broad // 2):  # smaller than any tile
-                        _tile(
-                            *(a_from, i_from, ka, b_from, kb, j_from),
-                            *(edge, 0, 0, depth, True, rows, full),
-                        )
+                        _tile(a_from, ia, b_from, ib, edge, (0, 0), depth, True, rows, full)
                         for x in range(height):
                             for y in range(width):
                                 total = edge[x, y] if k0 == 0 else out[i + x, j + y] + edge[x, y]
                                 out[i + x, j + y] = total
                     else:
-                        _tile(
-                            *(a_from, i_from, ka, b_from, kb, j_from),
-                            *(out, i, j, depth, k0 == 0, rows, full),
-                        )
+                        _tile(a_from, ia, b_from, ib, out, (i, j), depth, k0 == 0, rows, full)
 
 
 @compiled
 def _pack(strips, place, x, k0, first, depth, length):
-    """Copy ``x[k0 : k0 + depth, first : first + length]`` to a strip, with zeros after it."""
+    """Copy ``x[k0 : k0 + depth, first : first + length]`` to a strip, with zeros after it.
+
+    In squares where numbers lie side by side in rows or columns, one number at a time elsewhere.
+    """
+    side = VECTOR_BYTES // x.itemsize
+    down, right = x.strides
+    adjacent = right == x.itemsize or down == x.itemsize
+    even_depth, even_length = depth // side * side, length // side * side if adjacent else 0
+    for k in range(0, even_depth, side):
+        for i in range(0, even_length, side):
+            if right == x.itemsize:
+                copy_square(x, (k0 + k, first + i), strips, (place + k, i))
+            else:
+                turn_square(x.T, (first + i, k0 + k), strips, (place + k, i))
     for k in range(depth):
-        for i in range(length):
+        for i in range(even_length if k < even_depth else 0, length):
             strips[place + k, i] = x[k0 + k, first + i]
         for i in range(length, strips.shape[1]):
             strips[place + k, i] = 0

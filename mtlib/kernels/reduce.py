@@ -16,13 +16,14 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from mtlib.kernels.jit import Kernel, threads_for
+from mtlib.kernels.jit import Kernel, inlined, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
 from mtlib.memory import allocate
 
 LANES = 64  # totals that are added to side by side
 BLOCK = 32 * LANES  # elements folded one after the other before folding in pairs
+GROUP = 64  # outputs folded one after the other by a thread, in the same few lanes
 COLUMNS = 1024  # outputs accumulated at once: few enough to stay in the first-level cache
 
 
@@ -45,11 +46,12 @@ class Fold:
             self._columns.run(threads, out, a, kept, reduced, width)
         elif outputs < threads:  # too few to go round: share out the elements of each
             parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")
-            self._rows.run(threads, parts, a, kept, reduced, threads)
+            self._rows.run(threads, parts, a, kept, reduced, threads, 1)
             whole = plan(Layout((outputs,), (1,), 0), Layout((outputs,), (threads,), 0))
-            self._rows.run(1, out, parts, whole, plan(Layout((threads,), (1,), 0)), 1)
+            self._rows.run(1, out, parts, whole, plan(Layout((threads,), (1,), 0)), 1, outputs)
         else:
-            self._rows.run(threads, out, a, kept, reduced, 1)
+            group = max(1, min(GROUP, outputs // (4 * threads)))
+            self._rows.run(threads, out, a, kept, reduced, 1, group)
 
 
 def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,42 +103,49 @@ def _make_columns(each, f, start):
 
 
 def _make_rows(each, f, start):
-    def rows(out, a, kept, reduced, parts):
-        """One output at a time, or ``parts`` parts of it: ``out`` has (outputs, parts) elements."""
+    @inlined
+    def fold_block(x, lanes):
+        """Up to BLOCK elements side by side, dealt out to the lanes, and these folded in halves."""
+        lanes[:] = start
+        even = len(x) // LANES * LANES
+        for r in range(0, even, LANES):
+            y = x[r : r + LANES]
+            for j in range(LANES):
+                lanes[j] = f(lanes[j], y[j])
+        for r in range(even, len(x)):
+            lanes[r - even] = f(lanes[r - even], x[r])
+        half = LANES // 2
+        while half > 0:
+            for j in range(half):
+                lanes[j] = f(lanes[j], lanes[j + half])
+            half //= 2
+        return lanes[0]
+
+    def rows(out, a, kept, reduced, parts, group):
+        """One output at a time, or ``parts`` parts of it: ``out`` has (outputs, parts) elements.
+
+        Threads take ``group`` of them at a time.
+        """
         width, spacing = kept[0, -1], kept[2, -1]
         length, stride = reduced[0, -1], reduced[1, -1]
-        for task in each(kept[0, 0] * width * parts):
-            i, part = task // parts, task % parts
-            first, last = length * part // parts, length * (part + 1) // parts
-            p = start_of_row(i // width, kept, 2) + i % width * spacing
-            total = out.dtype.type(start)
-            if stride != 1 or length < LANES:
+        tasks = kept[0, 0] * width * parts
+        for chunk in each((tasks + group - 1) // group):
+            lanes = np.empty(LANES, out.dtype)
+            waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the binary
+            for task in range(chunk * group, min(chunk * group + group, tasks)):
+                i, part = task // parts, task % parts
+                first, last = length * part // parts, length * (part + 1) // parts
+                p = start_of_row(i // width, kept, 2) + i % width * spacing
+                total = out.dtype.type(start)
+                blocks = 0  # digits of the number of blocks so far
                 for run in range(reduced[0, 0]):
                     q = p + start_of_row(run, reduced, 1)
-                    for r in range(first, last):
-                        total = f(total, a[q + r * stride])
-            else:
-                lanes = np.empty(LANES, out.dtype)
-                waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the
-                blocks = 0  # binary digits of the number of blocks so far
-                for run in range(reduced[0, 0]):
-                    q = p + start_of_row(run, reduced, 1)
+                    if stride != 1 or length < LANES:
+                        for r in range(first, last):
+                            total = f(total, a[q + r * stride])
+                        continue
                     for at in range(q + first, q + last, BLOCK):
-                        x = a[at : min(at + BLOCK, q + last)]
-                        lanes[:] = start
-                        even = len(x) // LANES * LANES
-                        for r in range(0, even, LANES):
-                            y = x[r : r + LANES]
-                            for j in range(LANES):
-                                lanes[j] = f(lanes[j], y[j])
-                        for r in range(even, len(x)):
-                            lanes[r - even] = f(lanes[r - even], x[r])
-                        half = LANES // 2
-                        while half > 0:
-                            for j in range(half):
-                                lanes[j] = f(lanes[j], lanes[j + half])
-                            half //= 2
-                        level, value = 0, lanes[0]
+                        level, value = 0, fold_block(a[at : min(at + BLOCK, q + last)], lanes)
                         while blocks >> level & 1:
                             value = f(waiting[level], value)
                             level += 1
@@ -145,7 +154,7 @@ def _make_rows(each, f, start):
                 for level in range(64):
                     if blocks >> level & 1:
                         total = f(total, waiting[level])
-            out[task] = total
+                out[task] = total
 
     return rows
 

@@ -35,57 +35,66 @@ VECTOR_BYTES = _vector_bytes()
 ROWS = 6 if VECTOR_BYTES == 32 else 12
 
 
+def start_of(context, builder, kind, array, index_kind, index):
+    """The address of the element at ``index`` of an array, and the array's strides, in bytes."""
+    array = context.make_array(kind)(context, builder, array)
+    address, steps = array.data, cgutils.unpack_tuple(builder, array.strides, kind.ndim)
+    address = builder.bitcast(address, ir.IntType(8).as_pointer())
+    index = cgutils.unpack_tuple(builder, index)
+    for step, place, integer in zip(steps, index, index_kind, strict=True):
+        place = context.cast(builder, place, integer, types.int64)
+        address = builder.gep(address, [builder.mul(step, place)])
+    return address, steps
+
+
+def _multiply_add(builder, vector, name: str):
+    """x * y + total for vectors: one instruction, and one rounding."""
+    kind = ir.FunctionType(vector, [vector] * 3)
+    return cgutils.get_or_insert_function(builder.module, kind, name)
+
+
+def _spread(builder, vector, x):
+    """A vector with ``x`` in every place."""
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, ir.IntType(32)(0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, one, everywhere)
+
+
 def register_tile(rows: int, vectors: int):
-    """A function ``tile(a, i, ka, b, kb, jb, c, ic, jc, depth, fresh)`` for kernels to call:
+    """A function ``tile(a, ia, b, ib, c, ic, depth, fresh)`` for kernels to call:
 
-        c[ic:, jc:] (+)= a[i:, ka : ka + depth] @ b[kb : kb + depth, jb:]
+        c[ic] (+)= a[ia] @ b[ib]
 
-    for ``rows`` rows and ``vectors`` vectors' worth of columns; it sets c if ``fresh``, else adds
-    to it.  All are 2-D arrays: ``a`` with any strides, ``b`` and ``c`` with columns side by side.
-    ``depth`` must not be 0, and nothing is checked.  (It takes offsets because a slice, which has
-    an owner to be counted, costs more than a small tile's arithmetic.)
+    where ``[ia]`` stands for the ``rows`` by ``depth`` elements that begin at the index ``ia``,
+    ``[ib]`` for ``depth`` by as many as ``vectors`` hold, and ``[ic]`` for the tile.  It sets c if
+    ``fresh``, else adds to it.  All are arrays of which the last two dimensions are the matrix:
+    ``a`` with any strides, ``b`` and ``c`` with columns side by side.  ``depth`` must not be 0, and
+    nothing is checked.  (It takes indices because a slice, which has an owner to be counted, costs
+    more than a small tile's arithmetic.)
     """
     if numba.config.DISABLE_JIT:
         return functools.partial(_plain_tile, rows, vectors)
 
     @intrinsic
-    def tile(typing_context, a, i, ka, b, kb, jb, c, ic, jc, depth, fresh):
+    def tile(typing_context, a, ia, b, ib, c, ic, depth, fresh):
         itemsize = a.dtype.bitwidth // 8
         lanes = VECTOR_BYTES // itemsize
 
         def generate(context, builder, signature, arguments):
             scalar = context.get_value_type(a.dtype)
             vector = ir.VectorType(scalar, lanes)
-            int32, int64 = ir.IntType(32), ir.IntType(64)
-            fma = cgutils.get_or_insert_function(  # one rounding, one instruction: x * y + total
-                builder.module,
-                ir.FunctionType(vector, [vector] * 3),
-                f"llvm.fma.v{lanes}f{8 * itemsize}",
-            )
-            a_, i_, ka_, b_, kb_, jb_, c_, ic_, jc_, depth_, fresh_ = arguments
+            int64 = ir.IntType(64)
+            width = int64(VECTOR_BYTES)
+            fma = _multiply_add(builder, vector, f"llvm.fma.v{lanes}f{8 * itemsize}")
+            a_, ia_, b_, ib_, c_, ic_, depth_, fresh_ = arguments
+            a_start, (*_, a_row, a_step) = start_of(context, builder, a, a_, ia, ia_)
+            b_start, (*_, b_step, _) = start_of(context, builder, b, b_, ib, ib_)
+            c_start, (*_, c_row, _) = start_of(context, builder, c, c_, ic, ic_)
 
-            def operand(kind, value, row, column):
-                """The address of element (row, column) and the two strides, in elements."""
-                array = context.make_array(kind)(context, builder, value)
-                steps = cgutils.unpack_tuple(builder, array.strides, 2)
-                down, right = (builder.sdiv(step, int64(itemsize)) for step in steps)
-                offset = builder.add(builder.mul(row, down), builder.mul(column, right))
-                return builder.gep(array.data, [offset]), down, right
-
-            def vector_at(start, j):
-                return builder.bitcast(builder.gep(start, [int64(j * lanes)]), vector.as_pointer())
-
-            def row_at(start, stride, r):
-                return builder.gep(start, [builder.mul(stride, int64(r))])
-
-            def spread(x):
-                one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, int32(0))
-                everywhere = ir.Constant(ir.VectorType(int32, lanes), [0] * lanes)
-                return builder.shuffle_vector(one, one, everywhere)
-
-            a_start, a_row, a_step = operand(a, a_, i_, ka_)
-            b_start, b_step, _ = operand(b, b_, kb_, jb_)
-            c_start, c_row, _ = operand(c, c_, ic_, jc_)
+            def place(kind, start, *ways):
+                for stride, times in ways:
+                    start = builder.gep(start, [builder.mul(stride, int64(times))])
+                return builder.bitcast(start, kind.as_pointer())
 
             # The loop over k.  A phi is a value that changes from one turn to the next.
             before, loop = builder.block, builder.append_basic_block("k")
@@ -96,10 +105,11 @@ def register_tile(rows: int, vectors: int):
             a_now, b_now = builder.phi(a_start.type), builder.phi(b_start.type)
             totals = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
 
-            columns = [builder.load(vector_at(b_now, j), align=itemsize) for j in range(vectors)]
-            sums = []
+            columns, sums = [], []
+            for j in range(vectors):
+                columns.append(builder.load(place(vector, b_now, (width, j)), align=itemsize))
             for r in range(rows):
-                x = spread(builder.load(row_at(a_now, a_row, r)))
+                x = _spread(builder, vector, builder.load(place(scalar, a_now, (a_row, r))))
                 sums.append(
                     [builder.call(fma, [x, columns[j], totals[r][j]]) for j in range(vectors)]
                 )
@@ -121,27 +131,27 @@ def register_tile(rows: int, vectors: int):
                 for branch, adds in zip(branches, (False, True), strict=True):
                     with branch:
                         for r in range(rows):
-                            row = row_at(c_start, c_row, r)
                             for j in range(vectors):
-                                place, total = vector_at(row, j), sums[r][j]
+                                start = place(vector, c_start, (c_row, r), (width, j))
+                                total = sums[r][j]
                                 if adds:
-                                    old = builder.load(place, align=itemsize)
+                                    old = builder.load(start, align=itemsize)
                                     total = builder.fadd(old, total)
-                                builder.store(total, place, align=itemsize)
+                                builder.store(total, start, align=itemsize)
             return context.get_dummy_value()
 
-        offset = types.int64
-        kinds = (a, offset, offset, b, offset, offset, c, offset, offset, offset, types.boolean)
-        return types.void(*kinds), generate
+        return types.void(a, ia, b, ib, c, ic, types.int64, types.boolean), generate
 
     return tile
 
 
-def _plain_tile(rows, vectors, a, i, ka, b, kb, jb, c, ic, jc, depth, fresh):
+def _plain_tile(rows, vectors, a, ia, b, ib, c, ic, depth, fresh):
     """The same in plain Python, for ``NUMBA_DISABLE_JIT=1``."""
+    (*stack_a, i, ka), (*stack_b, kb, j), (*stack_c, x, y) = ia, ib, ic
+    a, b, c = a[*stack_a, i:, ka:], b[*stack_b, kb:, j:], c[*stack_c, x:, y:]
     for x in range(rows):
         for y in range(vectors * VECTOR_BYTES // c.itemsize):
             total = c.dtype.type(0)
             for k in range(depth):
-                total += a[i + x, ka + k] * b[kb + k, jb + y]
-            c[ic + x, jc + y] = total if fresh else c[ic + x, jc + y] + total
+                total += a[x, k] * b[k, y]
+            c[x, y] = total if fresh else c[x, y] + total

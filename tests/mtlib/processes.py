@@ -11,16 +11,16 @@ import mtlib
 ROOT = Path(mtlib.__file__).parents[1]
 
 
-def python(*arguments, **environment) -> subprocess.CompletedProcess:
+def python(*arguments, stderr=subprocess.PIPE, **environment) -> subprocess.CompletedProcess:
     """Run the interpreter from the root; a variable that is None is not set."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "COV_"))}
     env["PYTHONSAFEPATH"] = "1"  # the folder that this runs in is not searched for modules
     env |= {k: str(v) for k, v in environment.items() if v is not None}
     for name in [k for k, v in environment.items() if v is None]:
         env.pop(name, None)
-    return subprocess.run(
-        [sys.executable, *arguments], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+    files = {"stdout": subprocess.PIPE, "stderr": stderr}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=env, cwd=ROOT, text=True, timeout=300, **files)
 
 
 def run(script: str, **environment) -> str:

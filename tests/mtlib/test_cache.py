@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .processes import copy_of_mtlib, run
+from .processes import copy_of_mtlib, python, run
 
 SUM = """
 import numpy as np
@@ -49,8 +49,8 @@ def test_an_edit_changes_the_result_of_the_next_process(copied):
     """Also of a function in another file than the kernel that calls it."""
     folder, sums = copied
     assert sums() == "[2.0, 4.0, 6.0] 0"
-    add = "def _add(x, y):\n    return x + y"
-    edit(folder / "kernels" / "elementwise.py", add, add + " + 10")
+    add = "def add(x, y):\n    return x + y"
+    edit(folder / "kernels" / "scalars.py", add, add + " + 10")
     assert sums() == "[12.0, 14.0, 16.0] 0"
     start = "at = table[operand, 0]"
     edit(folder / "kernels" / "walk.py", start, start + " * (operand != 2)")  # of the left operand
@@ -112,3 +112,30 @@ def test_processes_that_compile_at_once_do_not_get_each_others_kernels(tmp_path)
         list(pool.map(lambda script: run(script, **environment), scripts))
     after = TWO + "print(calls['mul']().item(), calls['div']().item())"
     assert run(after, **environment) == "12.0 3.0\n"
+
+
+class TestWhatItSays:
+    """A line for who waits at a terminal while kernels are compiled; nothing anywhere else."""
+
+    SCRIPT = "import mtlib; a = mtlib.ones(3); (a + a) * a; a.to('float32') + 1"
+
+    def on_a_terminal(self, **environment) -> str:
+        pty = pytest.importorskip("pty")
+        ours, theirs = pty.openpty()
+        with open(ours, "rb", buffering=0) as screen, open(theirs, "wb") as terminal:
+            run(self.SCRIPT, stderr=terminal, **environment)
+            terminal.write(b"end")
+            terminal.flush()
+            shown = b""
+            while not shown.endswith(b"end"):
+                shown += screen.read(1000)
+        return shown.decode().removesuffix("end")
+
+    def test_one_line_on_a_terminal_and_only_while_compiling(self, tmp_path):
+        said = self.on_a_terminal(NUMBA_CACHE_DIR=tmp_path)
+        assert said == "mtlib: compiling kernels, once per installation (seconds each) …\r\n"
+        assert self.on_a_terminal(NUMBA_CACHE_DIR=tmp_path) == ""
+
+    def test_nothing_where_output_is_kept(self, tmp_path):
+        done = python("-c", self.SCRIPT, NUMBA_CACHE_DIR=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlib.kernels import matmul as kernels
+from mtlib.kernels import square
+from mtlib.kernels.jit import compiled
 from mtlib.kernels.packed import DEPTH, STEP, TALL, wide
+from mtlib.kernels.tile import VECTOR_BYTES
 
 RUNGS = [pytest.param(rung, id=rung.__name__) for rung in kernels.LADDER]
 DTYPES = ["float32", "float64"]
@@ -79,24 +82,42 @@ def test_every_rung_bears_nothing_at_all(rung, shape):
 )
 def test_tiles_of_every_remainder(m, k, n, dtype, layout, threads):
     a, b, out = operands((m, k, n), dtype, layout)
-    kernels._multiply(out[None], a[None], b[None], threads)
+    kernels.matmul(*kernels._as_stacks(out, a, b), threads=threads)
     assert_product(out, a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["copy_square", "turn_square"])
+def test_squares(name, dtype):
+    """Each of the two moves one square of a larger array to one of another, and nothing else."""
+    side = VECTOR_BYTES // np.dtype(dtype).itemsize
+    x = np.arange(3.0 * side * side, dtype=dtype).reshape(side, -1)
+    y = np.zeros((2 * side, side + 2), dtype)
+    moved = x[:, side + 1 : 2 * side + 1]
+    expected = y.copy()
+    expected[3 : side + 3, 1 : side + 1] = moved.T if name == "turn_square" else moved
+    move = getattr(square, name)
+    compiled(lambda x, y, first: move(x, (0, first), y, (3, 1)))(x, y, side + 1)
+    np.testing.assert_array_equal(y, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", ["C", "transposed"])
 def test_more_than_one_block_in_each_direction(dtype, layout):
     a, b, out = operands((16 * TALL + STEP + 1, DEPTH + 5, 1024 + 7), dtype, layout)
-    kernels._multiply(out[None], a[None], b[None], 2)
+    kernels.matmul(*kernels._as_stacks(out, a, b), threads=2)
     assert_product(out, a, b)
 
 
 def test_a_stack_is_shared_out_whole_or_in_parts():
+    m, k, n = 9, 17, 20
     for stack in (1, 2, 3, 5):
         rng = np.random.default_rng(stack)
-        a, b = rng.standard_normal((stack, 9, 17)), rng.standard_normal((stack, 17, 20))
-        out = np.full((stack, 9, 20), np.nan)
-        kernels._multiply(out, a, b, 3)
+        a, b = rng.standard_normal((stack, m, k)), rng.standard_normal((stack, k, n))
+        out = np.full((stack, m, n), np.nan)
+        arrays = (x.reshape(-1) for x in (out, a, b))
+        steps = (0, m * k, k, 1), (0, k * n, n, 1)
+        kernels.matmul(*arrays, (stack, m, k, n), 0, *steps, threads=3)
         assert_product(out, a, b)
 
 
@@ -111,9 +132,12 @@ import numpy as np
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
     for m, k, n in [(5, 7, 3), (14, 300, 35), (24, 16, 64)]:
-        a, b = rng.random((1, m, k)).astype(dtype), rng.random((1, k, n)).astype(dtype)
-        out = np.empty((1, m, n), dtype)
-        matmul._multiply(out, a, b, 1)
+        a, b = rng.random((m, k)).astype(dtype), rng.random((k, n)).astype(dtype)
+        out = np.empty((m, n), dtype)
+        matmul.register_tiled(out, a, b)
+        np.testing.assert_allclose(out, a @ b, rtol=1e-4)
+        a, b = np.asfortranarray(a), np.asfortranarray(b)
+        matmul.register_tiled(out, a, b)
         np.testing.assert_allclose(out, a @ b, rtol=1e-4)
 """
 
