@@ -30,17 +30,27 @@ from mtlib.trace import alone, trace
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
 
 
+@dataclass(frozen=True, eq=False)
+class Nowhere:
+    """The storage of a symbol: there is none, so no kernel can be given it by mistake."""
+
+    dtype: np.dtype
+
+
 class Symbol(Tensor):
     """A tensor of a program that is being read: the shape of one, and the node that makes it."""
 
     __slots__ = ("node",)
 
     def __init__(self, node: Node, requires_grad: bool = False) -> None:
-        super().__init__(np.empty(0, node.dtype), node.layout, requires_grad)
+        super().__init__(Nowhere(node.dtype), node.layout, requires_grad)
         self.node = node
 
     def detach(self) -> Symbol:
         return Symbol(self.node)
+
+    def is_shared(self) -> bool:
+        return False
 
     def owned(self, copy: bool = False) -> Symbol:
         return self.detach()
