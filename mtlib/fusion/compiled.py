@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from mtlib.autograd import Function, no_grad
 from mtlib.fusion.capture import Program
 from mtlib.fusion.execute import Executable
+from mtlib.fusion.expressions import NeedsStorage
 from mtlib.fusion.graph import Graph, Node
 from mtlib.fusion.schedule import source
+from mtlib.layout import Layout
 from mtlib.tensor import Tensor
 from mtlib.trace import record_saved
 
@@ -41,7 +43,7 @@ class Compiled:
             (*self.kept[i], self.program.seeds[i]), tuple(g for g in flow if g is not None)
         )
         executable = Executable(graph, f"{self.name}_backward")
-        members = {"name": self.name, "executable": executable, "flow": flow}
+        members = {"name": self.name, "executable": executable, "others": {}, "flow": flow}
         return type(self.name, (_Output,), members)
 
     def run(self, inputs: Sequence[Tensor]):
@@ -66,8 +68,13 @@ class Compiled:
 class _Output(Function):
     """An output of a program that has run already: its place in autograd's graph.
 
-    A subclass has the ``executable`` of its backward, and in ``flow`` the gradient of each input.
+    A subclass has the ``executable`` of its backward, for a contiguous gradient, and in ``flow``
+    the gradient of each input.
     """
+
+    executable: Executable
+    others: dict[Layout, Executable | None]  # for gradients that are laid out otherwise
+    flow: tuple[Node | None, ...]
 
     @staticmethod
     def forward(ctx, output, saved, *inputs):
@@ -77,9 +84,26 @@ class _Output(Function):
     @staticmethod
     def backward(ctx, d):
         function = ctx.function
-        gradients = function.executable.run([*ctx.saved_tensors, d.contiguous()])
-        by_node = dict(zip(function.executable.graph.outputs, gradients, strict=True))
-        return None, None, *(by_node.get(node) for node in function.flow)
+        executable = function._for(d.layout)
+        if executable is None:
+            executable, d = function.executable, d.contiguous()
+        gradients = iter(executable.run([*ctx.saved_tensors, d]))
+        found = dict(zip(function.executable.graph.outputs, gradients, strict=True))
+        return None, None, *(found.get(node) for node in function.flow)
+
+    @classmethod
+    def _for(cls, layout: Layout) -> Executable | None:
+        """The executable for a gradient of ``layout``; None if it has to be copied first."""
+        first = cls.executable
+        seed = first.graph.inputs[-1]
+        if layout == seed.layout:
+            return first
+        if layout not in cls.others:
+            try:
+                cls.others[layout] = Executable(first.graph.given(seed, layout), first.name)
+            except NeedsStorage:
+                cls.others[layout] = None
+        return cls.others[layout]
 
 
 def kept_for_backward(program: Program, i: int) -> list[Node]:

@@ -25,6 +25,7 @@ class Executable:
 
     def __init__(self, graph: Graph, name: str, kept: Collection[Node] = ()) -> None:
         self.graph = graph
+        self.name = name
         self.schedule = schedule(graph, kept)
         steps = self.schedule.steps
         several = sum(isinstance(step, Kernel) for step in steps) > 1

@@ -87,6 +87,9 @@ class Fused:
         self._last = self._compiled[key]
         return self._last.run(list(tensors.values()))
 
+    def __repr__(self) -> str:
+        return f"fuse({_title(self.__wrapped__)})"
+
     @property
     def graph(self) -> Graph:
         """What is computed from what; print it.
@@ -128,7 +131,9 @@ class Fused:
                     mul3[i, j] = x[i, j] * y_i
         """
         latest = self._latest()
-        return "\n\n\n".join(part.source for part in (latest.forward, *self.backward) if part.source)
+        return "\n\n\n".join(
+            part.source for part in (latest.forward, *self.backward) if part.source
+        )
 
     @property
     def backward(self) -> tuple[Executable, ...]:

@@ -7,7 +7,7 @@ operation by itself would have laid out its result, but no values.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,15 @@ class Graph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(_in_order(self.outputs, self.inputs)))
+
+    def given(self, old: Node, layout: Layout) -> Graph:
+        """The same graph with the input ``old`` laid out otherwise."""
+        known = {node: node for node in self.inputs} | {old: replace(old, layout=layout)}
+        for node in self.nodes:
+            if node not in known:
+                args = tuple(known[a] for a in node.args)
+                known[node] = node if args == node.args else replace(node, args=args)
+        return Graph(tuple(known[n] for n in self.inputs), tuple(known[n] for n in self.outputs))
 
     def __str__(self) -> str:
         """A line for each node: its label, its shape, and how it is made.

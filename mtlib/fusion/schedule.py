@@ -172,12 +172,17 @@ def fused_into(kernel: Kernel) -> set[Node]:
 
 
 def schedule(graph: Graph, kept: Collection[Node] = ()) -> Schedule:
-    """The kernels for ``graph``; ``kept`` are outputs that are there only for backward."""
+    """The kernels for ``graph``; ``kept`` are outputs that are there only for backward.
+
+    Raises :class:`NeedsStorage` if an input does not lie such that the views of it are possible.
+    """
     reasons = _required(graph, kept)
     while True:
         try:
             steps = _Steps(graph, reasons)
         except NeedsStorage as need:
+            if need.node in graph.inputs:
+                raise
             reasons[need.node] = "a view of it needs its elements in order"
             continue
         if (node := steps.better_stored()) is None:

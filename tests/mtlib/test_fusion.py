@@ -345,6 +345,32 @@ def test_backward_twice():
         y.backward(mtlib.ones(3, 4))
 
 
+def test_a_gradient_is_read_as_it_lies():
+    """That of a sum is one number, stretched; it is not written down element by element."""
+    x = mtlib.rand(20, 30, requires_grad=True, seed=0)
+    y = mtlib.fuse(softmax)(x)
+    with mtlib.trace() as t:
+        y.sum().backward()
+    names = [e.name for e in t.events if e.phase == "backward"]
+    assert names == ["expand", "softmax_backward"]
+    for d in (mtlib.rand(30, 20).T, mtlib.rand(20, 60)[:, ::-2], mtlib.ones(1, 1).expand(20, 30)):
+        grads = []
+        for fn in (softmax, mtlib.fuse(softmax)):
+            x.grad = None
+            fn(x).backward(d)
+            grads.append(x.grad)
+        np.testing.assert_allclose(*grads, rtol=1e-9, atol=1e-12)
+
+
+def test_a_gradient_that_has_to_be_copied_first():
+    x = mtlib.rand(6, 4, requires_grad=True, seed=0)
+    flat = mtlib.fuse(lambda x: x.exp().view(2, 12).sum(1, keepdim=True) * x.view(2, 12))
+    flat(x).backward(mtlib.rand(12, 2, seed=1).T)
+    copied, x.grad = x.grad, None
+    flat(x).backward(mtlib.rand(12, 2, seed=1).T.contiguous())
+    np.testing.assert_allclose(copied, x.grad)
+
+
 def test_gradcheck():
     x = mtlib.rand(3, 4, requires_grad=True, seed=0)
     assert mtlib.gradcheck(mtlib.fuse(softmax), [x])
@@ -380,6 +406,7 @@ def test_it_keeps_the_name_and_words_of_the_function():
     fused = mtlib.fuse(softmax)
     assert fused.__name__ == "softmax"
     assert fused.__wrapped__ is softmax
+    assert repr(fused) == "fuse(softmax)"
     assert copy.copy(fused)(mtlib.zeros(1, 2)).tolist() == [[0.5, 0.5]]
 
 
