@@ -1,4 +1,10 @@
-"""The same again, fused by a machine: any function of tensors, taken apart and put together."""
+"""The same again, fused by a machine: a function of tensors is taken apart and put together.
+
+Read it in the order in which a program goes through it: ``capture`` reads it into a ``graph``;
+``expressions`` sinks views to where they are strides; ``tasks``, ``joining`` and ``schedule``
+decide what becomes one kernel; ``loops``, ``wording`` and ``source`` write it as Python;
+``execute`` runs it, ``compiled`` joins it to autograd, and ``function`` is what is called.
+"""
 
 from mtlib.fusion.function import fuse
 

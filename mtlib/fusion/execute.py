@@ -10,8 +10,9 @@ import numpy as np
 
 from mtlib.fusion.graph import Graph, Node
 from mtlib.fusion.primitives import VIEWS, namespace
-from mtlib.fusion.schedule import Call, Kernel, schedule, source
+from mtlib.fusion.schedule import schedule
 from mtlib.fusion.source import Source, write
+from mtlib.fusion.tasks import Call, Kernel, source
 from mtlib.fusion.wording import Array
 from mtlib.kernels import jit
 from mtlib.layout import Shape

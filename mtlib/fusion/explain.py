@@ -7,7 +7,7 @@ from math import prod
 from mtlib.fusion.compiled import Compiled
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.graph import Graph, Node
-from mtlib.fusion.schedule import Kernel, source
+from mtlib.fusion.tasks import Kernel, source
 
 
 def explain(compiled: Compiled) -> str:

@@ -10,13 +10,13 @@ in the second rung of the ladder.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from mtlib.fusion.expressions import Load, loads
 from mtlib.fusion.graph import Node
-from mtlib.fusion.schedule import Kernel, Task
+from mtlib.fusion.tasks import Kernel, Task
 from mtlib.layout import Layout, collapse
 
 
@@ -67,67 +67,67 @@ class LoopNest:
 def loop_nest(kernel: Kernel) -> LoopNest:
     """The loops of ``kernel``."""
     variables = _variables({node.label for node in kernel.needed | kernel.made})
-    order = _outer_order(kernel)
-    groups = _grouped(kernel)
-    every = [
-        [layout.strides[task.outer[o]] for o in order]
-        for task in kernel.tasks
-        for _, _, layout in _touched(task)
-    ]
-    sizes, outer_steps = _collapsed([kernel.outer_sizes[o] for o in order], every)
-    outer = [Loop(next(variables), size) for size in sizes]
-    steps = iter(outer_steps)
-    by_task = {
-        task: [(*touched, next(steps)) for touched in _touched(task)] for task in kernel.tasks
-    }
+    outer, around = _outer_loops(kernel, variables)
     nests: list[Nest] = []
-    known: list[Loop] = []  # inside: loops of one size can have the same variable in every nest
-    for level, tasks in groups:
-        found = [(task, *touched) for task in tasks for touched in by_task[task]]
-        dims = _inner_order(tasks[0], [layout for t, _, _, layout, _ in found if t is tasks[0]])
-        inner_steps = [
-            [layout.strides[task.inner[d]] for d in dims] for task, _, _, layout, _ in found
-        ]
-        sizes = [tasks[0].inner_sizes[d] for d in dims]
-        sizes, collapsed = _collapsed(sizes, inner_steps)
-        inner: list[Loop] = []
-        for size in sizes:
-            same = [loop for loop in known if loop.size == size and loop not in inner]
-            inner.append(same[0] if same else Loop(next(variables), size))
+    known: list[Loop] = []
+    for level, tasks in _grouped(kernel):
+        inner, within = _inner_loops(tasks, known, variables)
         known = list(dict.fromkeys([*known, *inner]))
-        accesses = {
-            what: Access(
-                node,
-                layout.offset,
-                dict(zip(outer, around, strict=True)) | dict(zip(inner, within, strict=True)),
-            )
-            for (_, what, node, layout, around), within in zip(found, collapsed, strict=True)
-        }
+        accesses = {}
+        for task in tasks:
+            for what, node, layout in _touched(task):
+                strides = dict(zip(outer, around[task, what], strict=True))
+                strides |= dict(zip(inner, within[what], strict=True))
+                accesses[what] = Access(node, layout.offset, strides)
         nests.append(Nest(level, tasks, inner, accesses))
     lane = _lane(outer, nests)
-    if lane is not None:
-        outer = [loop for loop in outer if loop != lane]
-    return LoopNest(outer, lane, nests)
+    return LoopNest([loop for loop in outer if loop != lane], lane, nests)
+
+
+def _outer_loops(kernel: Kernel, variables: Iterator[str]) -> tuple[list[Loop], dict]:
+    """The loops around everything, in the order in which what is stored last lies in memory.
+
+    And for each task and what it touches, the strides in these loops.
+    """
+    last = kernel.tasks[-1]
+    steps = [last.target().strides[d] for d in last.outer]
+    order = sorted(range(len(steps)), key=lambda o: -abs(steps[o]))
+    strides = {
+        (task, what): [layout.strides[task.outer[o]] for o in order]
+        for task in kernel.tasks
+        for what, _, layout in _touched(task)
+    }
+    sizes, collapsed = _collapsed([kernel.outer_sizes[o] for o in order], strides)
+    return [Loop(next(variables), size) for size in sizes], collapsed
+
+
+def _inner_loops(tasks: list[Task], known: list[Loop], variables: Iterator[str]):
+    """The loops of a nest, in the order in which what moves most lies in memory.
+
+    And for all that is touched, the strides in these loops.  Of the loops that are ``known`` from
+    other nests, one of the same size can be written once more.
+    """
+    inner = tasks[0].inner
+    strides = {
+        what: [layout.strides[task.inner[d]] for d in range(len(inner))]
+        for task in tasks
+        for what, _, layout in _touched(task)
+    }
+    lead = max(strides.values(), key=lambda s: sum(x != 0 for x in s))
+    order = sorted(range(len(inner)), key=lambda d: -abs(lead[d]))
+    strides = {what: [s[d] for d in order] for what, s in strides.items()}
+    sizes, collapsed = _collapsed([tasks[0].inner_sizes[d] for d in order], strides)
+    loops: list[Loop] = []
+    for size in sizes:
+        same = [loop for loop in known if loop.size == size and loop not in loops]
+        loops.append(same[0] if same else Loop(next(variables), size))
+    return loops, collapsed
 
 
 def _touched(task: Task) -> list[tuple[object, Node, Layout]]:
     """What a task loads and stores: (the load or the task, whose memory, where)."""
     loaded = [(x, x.node, x.layout) for x in loads(task.expression)]
     return [*loaded, (task, task.node, task.target())]
-
-
-def _outer_order(kernel: Kernel) -> list[int]:
-    """The outer loops in the order in which what is stored last lies in memory."""
-    last = kernel.tasks[-1]
-    strides = [last.target().strides[d] for d in last.outer]
-    return sorted(range(len(strides)), key=lambda o: -abs(strides[o]))
-
-
-def _inner_order(task: Task, layouts: list[Layout]) -> list[int]:
-    """The inner loops in the order in which what moves most lies in memory."""
-    strides = [[layout.strides[d] for d in task.inner] for layout in layouts]
-    lead = max(strides, key=lambda s: sum(x != 0 for x in s))
-    return sorted(range(len(lead)), key=lambda d: -abs(lead[d]))
 
 
 def _grouped(kernel: Kernel) -> list[tuple[int, list[Task]]]:
@@ -144,12 +144,12 @@ def _grouped(kernel: Kernel) -> list[tuple[int, list[Task]]]:
     return sorted(((key[0], tasks) for key, tasks in groups.items()), key=lambda pair: pair[0])
 
 
-def _collapsed(sizes: list[int], strides: list[list[int]]) -> tuple[list[int], list]:
-    """As few sizes as the strides allow, and the strides of each access in them."""
+def _collapsed(sizes: list[int], strides: dict) -> tuple[Sequence[int], dict]:
+    """As few sizes as the strides allow, and the strides in them."""
     if prod(sizes) == 1:
-        return [], [() for _ in strides]
-    lengths, steps = collapse(tuple(sizes), *map(tuple, strides))
-    return list(lengths), list(steps)
+        return [], dict.fromkeys(strides, ())
+    lengths, steps = collapse(tuple(sizes), *map(tuple, strides.values()))
+    return lengths, dict(zip(strides, steps, strict=True))
 
 
 def _variables(taken: set[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from mtlib.fusion.expressions import cost
 from mtlib.fusion.graph import Node
 from mtlib.fusion.loops import Loop, Nest, loop_nest
 from mtlib.fusion.primitives import FOLDS
-from mtlib.fusion.schedule import Kernel, Task
+from mtlib.fusion.tasks import Kernel, Task
 from mtlib.fusion.wording import Array, Wording
 from mtlib.kernels.jit import SMALL
 

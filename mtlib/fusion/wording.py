@@ -17,7 +17,7 @@ from mtlib.fusion.expressions import Apply, Load, Number, in_order
 from mtlib.fusion.graph import Node
 from mtlib.fusion.loops import Access, Loop, Nest
 from mtlib.fusion.primitives import WRITTEN, namespace
-from mtlib.fusion.schedule import Kernel
+from mtlib.fusion.tasks import Kernel
 
 TIGHT = 9  # binds so tightly that no brackets are needed
 LONG = 60  # characters that an operation may have without a name of its own

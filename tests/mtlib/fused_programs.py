@@ -51,6 +51,7 @@ PROGRAMS = {
     "stretched": lambda x, y, w: (x.unsqueeze(2) * w).max(1),
     "casts": lambda x, y, w: (x.to("float32") * 0.5).relu().to("float64") * y,
     "constants": lambda x, y, w: x * mtlib.arange(6) + mtlib.ones(4, 1) - np.ones(6),
+    "a call of constants": lambda x, y, w: x @ mtlib.arange(6).view(6, 1) + mtlib.ones(4, 4) @ x,
     "a step with no slope": lambda x, y, w: (x > 0) + y.detach() * x,
     "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
     "an input": lambda x, y, w: x,

@@ -1,0 +1,192 @@
+"""Putting tasks into one kernel where that saves a journey through memory.
+
+- A reduction and what uses its totals, if the user walks the same outer loop.  Each total is then a
+  number in a register, used as soon as it is known (softmax: the largest, the sum and the quotients
+  of a row while the row is close by).
+- Tasks that walk the same loops and load the same elements.
+
+A kernel must not need, by way of another step, what it makes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from mtlib.fusion.expressions import Apply, Expressions, Load, Number, cost, in_order, loads
+from mtlib.fusion.graph import Graph, Node
+from mtlib.fusion.tasks import Call, Kernel, Task, same_outer
+from mtlib.kernels.jit import SMALL
+
+
+class Steps:
+    """The steps that make ``graph``, if ``stored`` is what lies in memory between them."""
+
+    def __init__(self, graph: Graph, stored: Iterable[Node]) -> None:
+        self.graph = graph
+        self.expressions = Expressions({*graph.inputs, *stored})
+        self.stored = set(stored)
+        self.steps: dict[Node, Kernel | Call] = {}  # by what they make
+        self.tasks: dict[Node, Task] = {}
+        for node in graph.nodes:
+            if node in graph.inputs:
+                continue
+            if node.kind == "call":
+                self.steps[node] = Call(node)
+            elif node.kind == "reduce" or node in self.stored:
+                self.tasks[node] = task = self._task(node)
+                self.steps[node] = Kernel([task])
+        self._join_users()
+        self._join_siblings()
+
+    def _task(self, node: Node) -> Task:
+        if node.kind in ("reduce", "scatter"):
+            (arg,) = node.args
+            expression, space = self.expressions.of(arg), arg.shape
+        elif node.kind == "constant":
+            expression, space = Number(node), node.shape
+        else:
+            operands = tuple(self.expressions.of(a) for a in node.args)
+            expression, space = Apply(node, operands), node.shape
+        folded = node.how if node.kind == "reduce" else ()
+        dims = [d for d in range(len(space)) if space[d] != 1]
+        outer = tuple(d for d in dims if d not in folded)
+        return Task(node, expression, space, outer, tuple(d for d in dims if d in folded))
+
+    def _join_users(self) -> None:
+        """Put each reduction and those that use its totals into one kernel, where they fit."""
+        for node in list(self.tasks):
+            if node.kind != "reduce":
+                continue
+            for user in list(self.tasks.values()):
+                found = [x for x in loads(user.expression) if x.node is node]
+                if not found:
+                    continue
+                kernel, other = self.steps[node], self.steps[user.node]
+                if kernel is other:
+                    continue
+                places = {same_outer(self.tasks[node], load.layout) for load in found}
+                if len(places) == 1 and (outer := places.pop()) is not None:
+                    self._join(kernel, other, user, outer)
+
+    def _join(self, kernel: Kernel, other: Kernel, user: Task, outer: tuple[int, ...]) -> None:
+        """Join the kernels if ``user`` can walk ``outer`` as its outer loops."""
+        if not outer and prod(user.space) > SMALL:
+            return  # threads share out one fold of everything, not what comes after it
+        before = user.outer, user.inner
+        if user.outer != outer:
+            if len(other.tasks) > 1 or (user.is_reduce and set(user.outer) != set(outer)):
+                return
+            dims = [d for d in range(len(user.space)) if user.space[d] != 1]
+            user.outer, user.inner = outer, tuple(d for d in dims if d not in outer)
+        if self._can_merge(kernel, other):
+            self._merge(kernel, other)
+        else:
+            user.outer, user.inner = before
+
+    def _join_siblings(self) -> None:
+        """Put tasks that walk the same loops and load the same elements into one kernel."""
+        kernels = [s for s in dict.fromkeys(self.steps.values()) if isinstance(s, Kernel)]
+        for i, kernel in enumerate(kernels):
+            for other in kernels[:i]:
+                alive = all(self.steps[x.tasks[0].node] is x for x in (kernel, other))
+                loops = {t.loops for t in kernel.tasks + other.tasks}
+                shared = _elements(kernel) & _elements(other)
+                if alive and len(loops) == 1 and shared and self._can_merge(other, kernel):
+                    self._merge(other, kernel)
+
+    def _can_merge(self, a: Kernel, b: Kernel) -> bool:
+        """Whether one kernel can do the work of both.
+
+        No third step may have to run between them.  And what one task makes another can use within
+        the kernel only if it is a total, and the one that was just added up.
+        """
+        tasks = a.tasks + b.tasks
+        made = {task.node for task in tasks}
+        for task in tasks:
+            for load in loads(task.expression):
+                if load.node in made:
+                    maker = self.tasks[load.node]
+                    if not maker.is_reduce or same_outer(maker, load.layout) != task.outer:
+                        return False
+        return not self._between(a, b) and not self._between(b, a)
+
+    def _merge(self, first: Kernel, second: Kernel) -> None:
+        first.tasks += second.tasks
+        for node in second.made:
+            self.steps[node] = first
+
+    def _between(self, first, last) -> bool:
+        """Whether ``last`` needs, by way of another step, what ``first`` makes."""
+        waiting = [s for s in self._before(last) if s is not first]
+        seen = set(waiting)
+        while waiting:
+            step = waiting.pop()
+            for earlier in self._before(step):
+                if earlier is first:
+                    return True
+                if earlier not in seen:
+                    seen.add(earlier)
+                    waiting.append(earlier)
+        return False
+
+    def _before(self, step) -> list:
+        found = (self.steps.get(node) for node in step.needed)
+        return list(dict.fromkeys(s for s in found if s is not None and s is not step))
+
+    def better_stored(self) -> Node | None:
+        """An elementwise result that several kernels compute, or one many times over, at a cost
+        above that of storing it once and loading it where it is used."""
+        best, most = None, 0
+        for node, turns in self._computed().items():
+            size, walks = prod(node.shape), sum(turns.values())
+            if walks <= size or node in self.stored:
+                continue
+            each = cost(self.expressions.of(node))
+            saved = walks * each - (size * each + size + walks)
+            if each > 1 and saved > most:
+                best, most = node, saved
+        return best
+
+    def _computed(self) -> dict[Node, dict[Kernel, int]]:
+        """How often each operation is computed, in each kernel that does.
+
+        Within a kernel the elements are close by, so only its longest walk counts.
+        """
+        turns: dict[Node, dict[Kernel, int]] = {}
+        for task in self.tasks.values():
+            kernel, dims = self.steps[task.node], {}
+            for x in in_order([task.expression]):
+                dims[x] = set().union(*(dims[y] for y in getattr(x, "operands", ())))
+                if isinstance(x, Load):
+                    pairs = enumerate(zip(x.layout.shape, x.layout.strides, strict=True))
+                    dims[x] = {d for d, (n, step) in pairs if n != 1 and step != 0}
+                if isinstance(x, Apply):
+                    outside = dims[x] <= set(task.outer)
+                    walk = prod(task.outer_sizes) if outside else prod(task.space)
+                    found = turns.setdefault(x.node, {})
+                    found[kernel] = max(found.get(kernel, 0), walk)
+        return turns
+
+    def in_order(self) -> tuple[Kernel | Call, ...]:
+        """The steps, each after those whose results it needs."""
+        order: dict[Kernel | Call, None] = {}
+        waiting = list(dict.fromkeys(reversed(self.steps.values())))
+        while waiting:
+            step = waiting.pop()
+            earlier = [s for s in self._before(step) if s not in order]
+            if step not in order and earlier:
+                waiting += [step, *earlier]
+            else:
+                order[step] = None
+        wanted = self.stored.union(*(step.needed for step in order))
+        rank = {node: i for i, node in enumerate(self.graph.nodes)}
+        for step in order:
+            if isinstance(step, Kernel):
+                step.tasks.sort(key=lambda task: rank[task.node])
+                step.stored = frozenset(step.made & wanted)
+        return tuple(order)
+
+
+def _elements(kernel: Kernel) -> set:
+    return {(x.node, x.layout) for task in kernel.tasks for x in loads(task.expression)}
