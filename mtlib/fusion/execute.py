@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import linecache
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from mtlib.fusion.graph import Graph, Node
 from mtlib.fusion.primitives import VIEWS, namespace
-from mtlib.fusion.schedule import schedule
+from mtlib.fusion.schedule import is_there, schedule
 from mtlib.fusion.source import Source, write
 from mtlib.fusion.tasks import Call, Kernel, source
 from mtlib.fusion.wording import Array
@@ -33,14 +33,18 @@ class Executable:
         self.sources: dict[Kernel, Source] = {}
         for number, step in enumerate(steps, 1):
             if isinstance(step, Kernel):
-                title = f"{name}_{number}" if several else name
-                self.sources[step] = write(step, title)
-        kept = {source(node) for node in graph.outputs}
-        last = {node: number for number, step in enumerate(steps) for node in step.needed}
-        self.freed = [
-            [n for n, number in last.items() if number == at and n not in kept]
-            for at in range(len(steps))
+                self.sources[step] = write(step, f"{name}_{number}" if several else name)
+        self._runs = [
+            _KernelRun(step, self.sources[step], graph) if isinstance(step, Kernel) else _call(step)
+            for step in steps
         ]
+        results = {source(node) for node in graph.outputs}
+        last = {node: at for at, step in enumerate(steps) for node in step.needed}
+        self._freed = [
+            [node for node, at in last.items() if at == number and node not in results]
+            for number in range(len(steps))
+        ]
+        self._given = {n: n.how for n in graph.nodes if is_there(n, graph) and n.kind == "constant"}
 
     @property
     def source(self) -> str:
@@ -49,46 +53,91 @@ class Executable:
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The outputs for ``inputs``, which are laid out as the graph's."""
-        memory = dict(zip(self.graph.inputs, inputs, strict=True))
-        for step, freed in zip(self.schedule.steps, self.freed, strict=True):
-            if isinstance(step, Call):
-                arguments = [_seen(memory, node) for node in step.node.args]
-                memory[step.node] = step.node.how.apply(*arguments)
-            else:
-                self._run(step, memory)
+        memory = self._given | dict(zip(self.graph.inputs, inputs, strict=True))
+        for run, freed in zip(self._runs, self._freed, strict=True):
+            run(memory)
             for node in freed:
                 memory.pop(node, None)
         return [_seen(memory, node) for node in self.graph.outputs]
 
-    def _run(self, kernel: Kernel, memory: dict[Node, Tensor]) -> None:
-        text = self.sources[kernel]
-        for node in kernel.needed:
-            if node.kind == "constant" and node not in memory:
-                memory[node] = node.how
-        stored = [node for node in self.graph.nodes if node in kernel.stored]
+
+def _call(call: Call) -> Callable:
+    def run(memory: dict[Node, Tensor]) -> None:
+        arguments = [_seen(memory, node) for node in call.node.args]
+        memory[call.node] = call.node.how.apply(*arguments)
+
+    return run
+
+
+class _KernelRun:
+    """A kernel of a program, with all that does not change from call to call worked out."""
+
+    def __init__(self, kernel: Kernel, text: Source, graph: Graph) -> None:
+        self.text = text
+        self.needed = [node for node in graph.nodes if node in kernel.needed]
+        self.stored = [node for node in graph.nodes if node in kernel.stored]
+        self.places = [_Place(array) for array in text.arrays]
+        pieces = -(-text.shared.size // text.widest) if text.shared and text.widest else 1
+        self.parts = pieces if text.shared else None
+
+    def __call__(self, memory: dict[Node, Tensor]) -> None:
         if not is_recording():
-            _call(text, stored, memory)
+            self._run(memory)
             return
-        inputs = [memory[node] for node in self.graph.nodes if node in kernel.needed]
-        with Recording(text.name, "fused", inputs) as recording:
-            _call(text, stored, memory)
-            outputs = [memory[node] for node in stored]
-            recording.finish(outputs, [], (text.reads, text.writes))
+        inputs = [memory[node] for node in self.needed]
+        with Recording(self.text.name, "fused", inputs) as recording:
+            self._run(memory)
+            outputs = [memory[node] for node in self.stored]
+            recording.finish(outputs, [], (self.text.reads, self.text.writes))
+
+    def _run(self, memory: dict[Node, Tensor]) -> None:
+        text = self.text
+        for node in self.stored:
+            zero = node.kind == "scatter"
+            storage = allocate(node.shape, node.dtype, text.name, zero=zero)
+            memory[node] = Tensor(storage, node.layout)
+        threads = jit.threads_for(text.work)
+        parts = () if self.parts is None else (max(threads, self.parts),)
+        space = [allocate(parts, node.dtype, text.name, role="workspace") for node in text.partial]
+        arrays = [place.array(memory) for place in self.places]
+        _kernel(text.name, text.text).run(threads, *arrays, *space, *text.sizes, *parts)
 
 
-def _call(text: Source, stored: list[Node], memory: dict[Node, Tensor]) -> None:
-    for node in stored:
-        zero = node.kind == "scatter"
-        storage = allocate(node.shape, node.dtype, text.name, zero=zero)
-        memory[node] = Tensor(storage, node.layout)
-    threads = jit.threads_for(text.work)
-    parts = ()
-    if text.shared is not None:
-        pieces = -(-text.shared.size // text.widest) if text.widest else 1
-        parts = (max(threads, pieces),)
-    space = [allocate(parts, node.dtype, text.name, role="workspace") for node in text.partial]
-    arrays = [_array(array, memory) for array in text.arrays]
-    _kernel(text.name, text.text).run(threads, *arrays, *space, *text.sizes, *parts)
+class _Place:
+    """Where in a node's memory the array is that a kernel gets.
+
+    Gaps between rows are counted in as part of them, if that makes the array contiguous: the loops
+    know how far to go, and what the compiler has to know is that rows lie side by side.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self.node, size = array.node, array.node.dtype.itemsize
+        strides = array.strides or (1,)
+        self.sizes = _padded(array.sizes or (1,), strides)
+        self.offset, self.start = array.offset, array.offset * size
+        self.steps = tuple(s * size for s in strides)
+        self.empty = 0 in array.sizes
+        self.end = array.offset + sum((n - 1) * s for n, s in zip(self.sizes, strides, strict=True))
+
+    def array(self, memory: dict[Node, Tensor]) -> np.ndarray:
+        """The array."""
+        storage = memory[self.node].storage
+        if self.empty:
+            return np.empty(self.sizes, storage.dtype)
+        if self.end < storage.size:
+            return np.ndarray(self.sizes, storage.dtype, storage, self.start, self.steps)
+        return np.lib.stride_tricks.as_strided(storage[self.offset :], self.sizes, self.steps)
+
+
+def _padded(sizes: Shape, strides: Shape) -> Shape:
+    if 0 in sizes or strides[-1] != 1 or min(strides) < 0:
+        return sizes
+    pitches = [sizes[0]]
+    for above, below, n in zip(strides, strides[1:], sizes[1:], strict=False):
+        if above % below or above // below < n:
+            return sizes
+        pitches.append(above // below)
+    return tuple(pitches)
 
 
 def _seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
@@ -97,43 +146,11 @@ def _seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
     while node.kind == "view":
         views.append(node)
         node = node.args[0]
-    if node.kind == "constant" and node not in memory:
-        memory[node] = node.how
     x = memory[node]
     layout = x.layout
     for view in reversed(views):
         layout = VIEWS[view.name](layout, *view.how)
     return Tensor(x.storage, layout)
-
-
-def _array(array: Array, memory: dict[Node, Tensor]) -> np.ndarray:
-    """The part of a node's memory that the loops walk, in the order in which it lies."""
-    x = memory[array.node]
-    sizes, strides = array.sizes or (1,), array.strides or (1,)
-    if 0 in sizes:
-        return np.empty(sizes, x.dtype)
-    sizes = _padded(sizes, strides)
-    start, size = array.offset, x.dtype.itemsize
-    reach = start + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
-    steps = tuple(s * size for s in strides)
-    if reach < len(x.storage):
-        return np.ndarray(sizes, x.dtype, x.storage, start * size, steps)
-    return np.lib.stride_tricks.as_strided(x.storage[start:], sizes, steps)
-
-
-def _padded(sizes: Shape, strides: Shape) -> Shape:
-    """``sizes`` with the gaps between rows counted in, if that makes them contiguous.
-
-    The loops know how far to go; what the compiler has to know is that rows lie side by side.
-    """
-    if strides[-1] != 1 or min(strides) < 0:
-        return sizes
-    pitches = [sizes[0]]
-    for above, below, n in zip(strides, strides[1:], sizes[1:], strict=False):
-        if above % below or above // below < n:
-            return sizes
-        pitches.append(above // below)
-    return tuple(pitches)
 
 
 @functools.cache

@@ -81,9 +81,9 @@ def _required(graph: Graph, kept: Collection[Node]) -> dict[Node, str]:
             reasons[node] = "most of it is zeros"
     for node in graph.outputs:
         reasons[source(node)] = "backward needs it" if node in kept else "it is a result"
-    return {node: why for node, why in reasons.items() if not _is_there(node, graph)}
+    return {node: why for node, why in reasons.items() if not is_there(node, graph)}
 
 
-def _is_there(node: Node, graph: Graph) -> bool:
+def is_there(node: Node, graph: Graph) -> bool:
     """Whether ``node`` lies in memory before anything runs."""
     return node in graph.inputs or (node.kind == "constant" and not isinstance(node.how, float))
