@@ -151,18 +151,20 @@ class Context:
     def save_for_backward(self, *tensors) -> None:
         """Keep ``tensors``, and with them their memory, until backward has run.
 
-        Kept without their history: an output that held itself could never be freed.  They are not
-        copied: who changes one through ``numpy()`` before backward gets the gradient of something
-        else, and nothing notices.
+        Kept only if a gradient will flow, and without their history: an output that held itself
+        could never be freed.  They are not copied: who changes one through ``numpy()`` before
+        backward gets the gradient of something else, and nothing notices.
         """
+        if True not in self.needs_input_grad:
+            self._saved = ()
+            return
         for t in tensors:
             if t is not None and not isinstance(t, Differentiable):
                 raise TypeError(
                     f"save_for_backward: {self.function.__name__}.forward saves a "
                     f"{type(t).__name__}; only tensors are saved, set anything else on ctx"
                 )
-        needed = True in self.needs_input_grad
-        self._saved = tuple([None if t is None else t.detach() for t in tensors]) if needed else ()
+        self._saved = tuple([None if t is None else t.detach() for t in tensors])
 
     @property
     def saved_tensors(self) -> tuple:

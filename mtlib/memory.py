@@ -99,7 +99,10 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Inside, arrays have no elements and kernels do not run: only layouts are worked out."""
+    """Inside, arrays have no elements and elementwise kernels and reductions do not run.
+
+    So the forward of an operation works out its layout, and no more.
+    """
     before, _thread.rehearsing = _thread.rehearsing, True
     try:
         yield

@@ -57,13 +57,12 @@ class Kernel:
         self.threaded = compiled(make(numba.prange), parallel=True, fuse_add=fuse_add)
 
     def __call__(self, *arguments, work: int) -> None:
-        """Run; ``work`` is the number of scalar operations that this takes."""
-        self.run(threads_for(work), *arguments)
+        """Run, unless in rehearsal; ``work`` is the number of scalar operations that this takes."""
+        if not is_rehearsal():
+            self.run(threads_for(work), *arguments)
 
     def run(self, threads: int, *arguments):
         """Run on one thread if ``threads`` is 1, else on all; what the loop nest returns."""
-        if is_rehearsal():
-            return None
         if threads == 1:
             return self.serial(*arguments)
         # Not every threading layer bears two callers at once (workqueue aborts the process).  They

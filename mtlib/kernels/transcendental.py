@@ -4,13 +4,15 @@ The library's ``exp`` is a call, and a loop with a call in it computes one eleme
 have no calls and no branches, only arithmetic and choices, and the compiler turns a loop over them
 into vector instructions.
 
-Each works the same way: bring the argument into a small range, where a short power series is right
-to the last bits, and put what was taken out into the exponent of the result, where a floating-point
-number keeps its powers of 2.  Errors stay within 2 units in the last place; infinities, nan and
+Each works the same way: bring the argument into a small range, where a short polynomial is right to
+the last bits, and put what was taken out into the exponent of the result, where a floating-point
+number keeps its powers of 2.  tanh follows from exp, except near 0, where digits would cancel and a
+polynomial of its own takes over.  Errors stay within 2 units in the last place; infinities, nan and
 results too small to have all their digits come out as IEEE 754 says.
 
-Source: Muller, *Elementary Functions*, 3rd ed., chapter 11, for the reduction of the argument; the
-logarithm is arranged as in FDLIBM's e_log.c (Sun Microsystems, 1993).
+Source: Muller, *Elementary Functions*, 3rd ed., chapter 11, for the reduction of the argument, and
+chapter 3 for polynomials through Chebyshev's points; the logarithm is arranged as in FDLIBM's
+e_log.c (Sun Microsystems, 1993).
 """
 
 import math
@@ -19,8 +21,11 @@ from math import factorial
 import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
+from numpy.polynomial import Chebyshev, Polynomial
 
 from mtlib.kernels.jit import inlined
+
+NEAR_0 = 0.625  # up to here tanh is a polynomial; beyond, 1 - 2 / (e²ˣ + 1) loses no digits
 
 
 def as_integer(x):
@@ -51,13 +56,30 @@ def _(x):
     return lambda x: _relabelled(x)
 
 
+def _tanh_series(terms: int) -> np.ndarray:
+    """The c of tanh x = x + x³ (c₀ + c₁ x² + c₂ x⁴ + …) for x up to ``NEAR_0``.
+
+    Taylor's series is best at 0 and gets worse away from it.  This is the polynomial in x² through
+    Chebyshev's points, which is about equally good everywhere and needs half as many terms.
+    """
+
+    def rest(y):  # (tanh x - x) / x³ for y = x²: Lambert's continued fraction, nothing cancels
+        fraction = 0
+        for n in range(21, 3, -2):
+            fraction = y / (n + fraction)
+        return -1 / (3 + y + fraction)
+
+    fit = Chebyshev.interpolate(rest, terms - 1, [0, NEAR_0**2])
+    return fit.convert(kind=Polynomial).coef
+
+
 def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, highest, saturated):
     """(exp, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
 
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
     zeros at its end that a small integer times it is exact.  ``terms`` of the series for eʳ, for
-    the longer one where r is not centred, and for the logarithm.  exp is 0 below ``lowest`` and
-    infinite above ``highest``; tanh is 1 above ``saturated``.
+    tanh near 0, and for the logarithm.  exp is 0 below ``lowest`` and infinite above ``highest``;
+    tanh is 1 above ``saturated``.
     """
     zero, half, one, two = real(0), real(0.5), real(1), real(2)
     infinity, nan = real(np.inf), real(np.nan)
@@ -66,10 +88,10 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     rounder_bits = integer(rounder.view(integer))
     high, low, per_ln2 = real(ln2_high), real(ln2_low), real(1 / math.log(2))
     lowest, highest, saturated = real(lowest), real(highest), real(saturated)
+    near_0 = real(NEAR_0)
 
     exp_series = tuple(real(1 / factorial(n)) for n in range(terms[0], 1, -1))
-    even = tuple(real(1 / factorial(n)) for n in range(terms[1], 1, -2))
-    odd = tuple(real(1 / factorial(n)) for n in range(terms[1] + 1, 2, -2))
+    tanh_series = tuple(real(c) for c in _tanh_series(terms[1])[::-1])
     log_series = tuple(real(2 / (2 * n + 1)) for n in range(terms[2], 0, -1))
 
     @inlined
@@ -77,18 +99,22 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         return as_real(integer((k + offset) << point))
 
     @inlined
-    def exp(x):
-        y = lowest if x < lowest else (highest if x > highest else x)
-        shifted = y * per_ln2 + rounder
-        k = shifted - rounder  # x = k ln 2 + r, so eˣ = 2ᵏ eʳ with r close to 0
-        r = (y - k * high) - k * low
+    def exp_parts(x):
+        """(eʳ, k) where x = k ln 2 + r with r close to 0, so that eˣ = 2ᵏ eʳ."""
+        shifted = x * per_ln2 + rounder
+        k = shifted - rounder
+        r = (x - k * high) - k * low
         q = exp_series[0]
         for i in range(1, len(exp_series)):
             q = q * r + exp_series[i]
-        q = q * r * r + r  # eʳ - 1
-        exponent = as_integer(shifted) - rounder_bits
-        part = exponent >> one_bit  # in two steps: 2ᵏ alone can be too large or too small
-        return (one + q) * power_of_2(part) * power_of_2(exponent - part)
+        return one + (q * r * r + r), as_integer(shifted) - rounder_bits
+
+    @inlined
+    def exp(x):
+        y = lowest if x < lowest else (highest if x > highest else x)
+        y, k = exp_parts(y)
+        part = k >> one_bit  # in two steps: 2ᵏ alone can be too large or too small
+        return y * power_of_2(part) * power_of_2(k - part)
 
     @inlined
     def sigmoid(x):
@@ -100,26 +126,17 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
     @inlined
     def tanh(x):
-        y = -x if x < zero else x
-        y = saturated if y > saturated else y
-        y = y + y
-        shifted = (y * per_ln2 - half) + rounder
-        k = shifted - rounder
-        r = (y - k * high) - k * low  # not below 0, so that nothing cancels in what follows
-        r2 = r * r
-        q, p = even[0], odd[0]
-        for i in range(1, len(even)):
-            q = q * r2 + even[i]
-        for i in range(1, len(odd)):
-            p = p * r2 + odd[i]
-        q = (q + p * r) * r2 + r
-        scale = power_of_2(as_integer(shifted) - rounder_bits)
-        above = scale * q + (scale - one)  # e²ʸ - 1
-        below = above + two
-        lost = (two - below) + above if above < two else (above - below) + two
-        z = above / below
-        z = z - z * lost * (half - half * z)
-        return z if x > zero else (-z if x < zero else x)
+        square = x * x
+        p = tanh_series[0]
+        for i in range(1, len(tanh_series)):
+            p = p * square + tanh_series[i]
+        near = x * (one + square * p)
+        size = -x if x < zero else x
+        size = saturated if size > saturated else size
+        y, k = exp_parts(two * size)
+        far = one - two / (y * power_of_2(k) + one)
+        far = -far if x < zero else far
+        return far if size > near_0 else near
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
     raise_by = real(2.0 ** (digits + 2))
@@ -149,11 +166,11 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
 FLOAT32 = _functions(
     *(np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4),
-    *((7, 10, 5), -104, 89, 10),
+    *((7, 5, 5), -104, 89, 10),
 )
 FLOAT64 = _functions(
     *(np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
-    *((13, 18, 11), -746, 710, 20),
+    *((13, 11, 11), -746, 710, 20),
 )
 
 

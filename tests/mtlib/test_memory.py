@@ -113,6 +113,14 @@ class TestAllocate:
             mtlib.zeros(2 * 10**7)
 
 
+def test_in_a_rehearsal_nothing_is_made_or_computed():
+    a, b = mtlib.ones(2, 3), mtlib.ones(2, 3)
+    with memory.rehearsal():
+        results = [a.exp(), a + b, mtlib.where(a, a, b), a.sum(0), a.T.contiguous()]
+    assert [x.shape for x in results] == [(2, 3), (2, 3), (2, 3), (3,), (3, 2)]
+    assert all(x.storage.size == 0 for x in results)
+
+
 class TestAvailable:
     """As the operating system tells, and no more than there is."""
 
