@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
-from mtlib.layout import Shape, broadcast_shapes
+from mtlib.layout import Shape, as_dim, broadcast_shapes, contiguous, expand
 from mtlib.ops.lift import common_dtype, lift
 from mtlib.tensor import Tensor
 
@@ -44,3 +46,94 @@ def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape, Shape]
     if b.ndim == 1:
         b = b.view(b.shape[0], 1)
     return a, b, batch, shape
+
+
+def row_operand(x: Tensor, dim: int, name: str) -> tuple[Tensor, int]:
+    """The operand of ``name``, which works on the rows along ``dim``, and ``dim`` from the front.
+
+    >>> import mtlib
+    >>> x, dim = row_operand(mtlib.ones(2, 3), -1, "softmax")
+    >>> dim
+    1
+    """
+    if not isinstance(x, (Tensor, np.ndarray)):
+        raise TypeError(f"{name}: the operand must be a tensor, got {type(x).__name__}")
+    dim = as_dim(dim, x.ndim, name, f"a tensor of shape {x.shape}")
+    return lift(x, common_dtype(name, x), name), dim
+
+
+def linear_operands(x: Tensor, weight: Tensor, bias: Tensor | None) -> list[Tensor | None]:
+    """The operands of linear as tensors of one dtype.
+
+    >>> import mtlib
+    >>> x, weight, bias = linear_operands(mtlib.ones(5, 4), mtlib.ones(3, 4), None)
+    >>> x.shape, weight.shape, bias
+    ((5, 4), (3, 4), None)
+    """
+    named = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
+    shapes = _shapes("linear", named)
+    if x.ndim == 0:
+        raise ValueError(f"linear: {shapes}: x is a scalar; it needs a dimension of features")
+    if weight.ndim not in (1, 2):
+        raise ValueError(f"linear: {shapes}: weight must be (out, in) or (in,)")
+    if x.shape[-1] != weight.shape[-1]:
+        raise ValueError(
+            f"linear: {shapes}: {x.shape[-1]} features of x and {weight.shape[-1]} of weight differ"
+        )
+    if bias is not None and bias.shape != weight.shape[:-1]:
+        raise ValueError(f"linear: {shapes}: bias must have the shape {weight.shape[:-1]}")
+    dtype = common_dtype("linear", *named.values())
+    return [None if value is None else lift(value, dtype, "linear") for value in (x, weight, bias)]
+
+
+def attention_operands(q: Tensor, k: Tensor, v: Tensor, mask, scale: float | None):
+    """(q, k, v, mask, scores, scale): tensors of one dtype, and the shape (…, L, S) of the scores.
+
+    A mask of bools stays an array of bools.
+
+    >>> import mtlib
+    >>> q, k, v = mtlib.ones(2, 5, 4), mtlib.ones(3, 4), mtlib.ones(3, 6)
+    >>> *_, scores, scale = attention_operands(q, k, v, None, None)
+    >>> scores, scale
+    ((2, 5, 3), 0.5)
+    """
+    shapes = _shapes("attention", {"q": q, "k": k, "v": v})
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        if x.ndim < 2:
+            raise ValueError(f"attention: {shapes}: {name} needs 2 dimensions or more")
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"attention: {shapes}: queries of size {q.shape[-1]} and keys of size {k.shape[-1]} "
+            "do not go together"
+        )
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"attention: {shapes}: {k.shape[-2]} keys and {v.shape[-2]} values differ")
+    batches = q.shape[:-2], k.shape[:-2], v.shape[:-2]
+    try:
+        batch = broadcast_shapes(*batches)
+    except ValueError:
+        raise ValueError(
+            f"attention: {shapes}: batch dimensions {', '.join(map(str, batches))} do not broadcast"
+        ) from None
+    scores = (*batch, q.shape[-2], k.shape[-2])
+    operands = [q, k, v]
+    if mask is not None:
+        _shapes("attention", {"mask": mask})
+        expand(contiguous(mask.shape), scores, "attention: mask")
+        if mask.dtype != np.bool_:
+            operands.append(mask)
+    if scale is None:
+        scale = max(1, q.shape[-1]) ** -0.5
+    elif not isinstance(scale, numbers.Real):
+        raise TypeError(f"attention: scale must be a real number, got {type(scale).__name__}")
+    dtype = common_dtype("attention", *operands)
+    q, k, v, *rest = (lift(x, dtype, "attention") for x in operands)
+    return q, k, v, rest[0] if rest else mask, scores, float(scale)
+
+
+def _shapes(name: str, operands: dict) -> str:
+    """Operands and their shapes in words; TypeError for one that is neither tensor nor array."""
+    for which, x in operands.items():
+        if not isinstance(x, (Tensor, np.ndarray)):
+            raise TypeError(f"{name}: {which} must be a tensor, got {type(x).__name__}")
+    return ", ".join(f"{which} {x.shape}" for which, x in operands.items())

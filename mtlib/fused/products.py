@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from operator import mul
 
 import numpy as np
 
 from mtlib.autograd import Function
 from mtlib.kernels.matmul import matmul as kernel
-from mtlib.layout import collapse
-from mtlib.operands import matmul_operands
+from mtlib.layout import collapse, expand, permute, view
+from mtlib.operands import linear_operands, matmul_operands
 from mtlib.tensor import Tensor
 
 
@@ -25,7 +26,8 @@ class MatMul(Function):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)
-        out = Tensor.empty((*a.layout.shape[:-1], b.layout.shape[-1]), a.storage.dtype, "matmul")
+        shape = a.layout.shape[:-1] + b.layout.shape[-1:]
+        out = Tensor.empty(shape, a.storage.dtype, "matmul")
         _run(out, a, b)
         return out
 
@@ -41,6 +43,40 @@ class MatMul(Function):
     def traffic(inputs, output):
         k = inputs[0].shape[-1]
         return 2 * k * output.size, output.size
+
+
+class Linear(Function):
+    """f(x, W, b) = x Wᵀ + b for x (…, in), W (out, in) and b (out,), which may be None.
+
+    With d the gradient of the result, that of x is d W, that of W is dᵀ x and that of b is Σ d,
+    both over all the rows.
+    """
+
+    name = "linear"
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        out = Tensor.empty((*x.shape[:-1], weight.shape[0]), x.dtype, "linear")
+        stretched = (*x.shape[:-2], *reversed(weight.shape))
+        columns = expand(permute(weight.layout, (1, 0)), stretched)
+        _run(out, x, Tensor(weight.storage, columns), bias)
+        return out
+
+    @staticmethod
+    def backward(ctx, d):
+        x, weight = ctx.saved_tensors
+        need_x, need_weight, need_bias = ctx.needs_input_grad
+        rows = prod(x.shape[:-1])
+        dx = matmul(d, weight) if need_x else None
+        d = d.reshape(rows, weight.shape[0])
+        dweight = matmul(d.T, x.reshape(rows, weight.shape[1])) if need_weight else None
+        return dx, dweight, d.sum(0) if need_bias else None
+
+    @staticmethod
+    def traffic(inputs, output):
+        x, _, *bias = inputs
+        return (2 * x.shape[-1] + len(bias)) * output.size, output.size
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -63,32 +99,54 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return product if product.shape == shape else product.view(shape)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = x Wᵀ + b for x (…, in), weight W (out, in) and bias b (out,): y is (…, out).
+
+    A weight (in,) gives (…) and takes a scalar bias.  Raises ``ValueError`` where the shapes do not
+    fit.  The bias is no pass of its own: the sums start from it.
+
+    >>> import mtlib
+    >>> x, weight, bias = mtlib.arange(4).view(2, 2), mtlib.ones(3, 2), mtlib.arange(3)
+    >>> mtlib.fused.linear(x, weight, bias)
+    tensor([[1., 2., 3.],
+            [5., 6., 7.]])
+    """
+    x, weight, bias = linear_operands(x, weight, bias)
+    shape, rows = (*x.shape[:-1], *weight.shape[:-1]), (prod(x.shape[:-1]), x.shape[-1])
+    if x.shape != rows and view(x.layout, rows):
+        x = x.view(rows)  # one matrix, rather than a stack of them
+    if weight.ndim == 1:
+        weight, bias = weight.view(1, rows[1]), None if bias is None else bias.view(1)
+    y = Linear.apply(x, weight, None if bias is None else bias.contiguous())
+    return y if y.shape == shape else y.view(shape)
+
+
 def _plain(a, b) -> bool:
-    """Whether these are (stacks of) matrices of one batch shape and dtype that fit."""
+    """Whether these are two matrices of one dtype that fit."""
     if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
         return False
     left, right = a.layout.shape, b.layout.shape
-    return (
-        len(left) == len(right) > 1
-        and left[-1] == right[-2]
-        and left[:-2] == right[:-2]
-        and a.storage.dtype == b.storage.dtype
-    )
+    fit = len(left) == len(right) == 2 and left[1] == right[0]
+    return fit and a.storage.dtype == b.storage.dtype
 
 
-def _run(out: Tensor, a: Tensor, b: Tensor) -> None:
+def _run(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) -> None:
     """Call the kernel, which wants one batch dimension, on as few and large stacks as there are."""
+    start = None if bias is None else bias.storage[bias.layout.offset :][: bias.size]
     c, x, y = out.storage, a.storage, b.storage
-    (*batch, m, k), a_strides, a_at = a.layout
-    (*_, n), b_strides, b_at = b.layout
-    if not batch:
-        kernel(c, x, y, (1, m, k, n), 0, (a_at, 0, *a_strides), (b_at, 0, *b_strides))
+    if len(a.layout.shape) == 2:
+        (m, k), (a_row, a_column), a_at = a.layout
+        (_, n), (b_row, b_column), b_at = b.layout
+        a_steps, b_steps = (a_at, 0, a_row, a_column), (b_at, 0, b_row, b_column)
+        kernel(c, x, y, (1, m, k, n), 0, a_steps, b_steps, start)
     elif c.size:
+        (*batch, m, k), (*_, a_row, a_column), a_at = a.layout
+        (*_, n), (*_, b_row, b_column), b_at = b.layout
         lengths, steps = collapse(batch, *(t.strides[:-2] for t in (out, a, b)))
         sizes, (_, a_step, b_step) = (lengths[-1], m, k, n), (step[-1] for step in steps)
         for which in np.ndindex(lengths[:-1]):
             # How far into each of the three, beside its offset, this stack begins.
             at, more_a, more_b = (sum(map(mul, which, step)) for step in steps)
-            a_steps = (a_at + more_a, a_step, *a_strides[-2:])
-            b_steps = (b_at + more_b, b_step, *b_strides[-2:])
-            kernel(c, x, y, sizes, at, a_steps, b_steps)
+            a_steps = (a_at + more_a, a_step, a_row, a_column)
+            b_steps = (b_at + more_b, b_step, b_row, b_column)
+            kernel(c, x, y, sizes, at, a_steps, b_steps, start)

@@ -124,8 +124,10 @@ TINY = 1 << 9  # multiplications below which setting up tiles costs more than th
 AT_ONCE = 1 << 5  # multiplications that a core does in the time of one scalar operation
 
 
-def matmul(out, a, b, sizes, at, a_steps, b_steps, threads: int = 0) -> None:
+def matmul(out, a, b, sizes, at, a_steps, b_steps, bias=None, threads: int = 0) -> None:
     """``out[p] = a[p] @ b[p]`` for stacks of matrices; ``sizes`` is (stack, m, k, n).
+
+    A ``bias``, an array (n,), is added to each row; without one the loops are compiled without.
 
     All three are storages: to make arrays of them takes longer in Python than a small product.
     Element (p, i, j) of one with ``steps`` (offset, stack, row, column) is at ``offset + p * stack
@@ -142,7 +144,7 @@ def matmul(out, a, b, sizes, at, a_steps, b_steps, threads: int = 0) -> None:
     if (
         small
         and (m * k * n <= TINY or not (pack_a or pack_b))
-        and _unpacked.run(threads, out, a, b, sizes, at, a_steps, b_steps)
+        and _unpacked.run(threads, out, a, b, sizes, at, a_steps, b_steps, bias)
     ):
         return
     # Which side is shared out among the threads, and in pieces of how many.
@@ -154,7 +156,7 @@ def matmul(out, a, b, sizes, at, a_steps, b_steps, threads: int = 0) -> None:
     space = allocate((threads, sum(map(prod, shapes))), out.dtype, "matmul", role="workspace")
     _packed.run(
         *(threads, out, a, b, sizes, at, a_steps, b_steps),
-        *(space, rows, threads, along, piece, pack_a, pack_b),
+        *(space, rows, threads, along, piece, (pack_a, pack_b), bias),
     )
 
 
@@ -175,7 +177,7 @@ def _stack(storage, steps, shape):
 
 
 def _make_unpacked(each):
-    def unpacked(out, a, b, sizes, at, a_steps, b_steps):
+    def unpacked(out, a, b, sizes, at, a_steps, b_steps, bias):
         """The products, if they are tiny or fit; whether they did."""
         stack, m, k, n = sizes
         c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
@@ -185,8 +187,10 @@ def _make_unpacked(each):
         for p in each(stack):
             if tiny:
                 ijk(c[p], x[p], y[p])
+                if bias is not None:
+                    c[p] += bias
             else:
-                in_place(c, x, y, p)
+                in_place(c, x, y, p, bias)
         return True
 
     return unpacked
@@ -197,7 +201,7 @@ _unpacked = Kernel(_make_unpacked)
 
 def _make_packed(each):
     def packed(
-        out, a, b, sizes, at, a_steps, b_steps, space, rows, count, along, piece, pack_a, pack_b
+        out, a, b, sizes, at, a_steps, b_steps, space, rows, count, along, piece, pack, bias
     ):
         """The products, or ``count`` parts of them, each with its share of ``space``."""
         c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
@@ -209,12 +213,14 @@ def _make_packed(each):
             last = min((part + 1) * pieces // count * piece, length)
             strips = _shared_out(space[part * room : (part + 1) * room], rows, broad)
             for p in range(first if along == 0 else 0, last if along == 0 else len(c)):
-                product, left, right = c[p], x[p], y[p]
+                product, left, right, start = c[p], x[p], y[p], bias
                 if along == 1:
                     product, left = product[first:last], left[first:last]
                 elif along == 2:
                     product, right = product[:, first:last], right[:, first:last]
-                multiply(product, left, right, *strips, pack_a, pack_b)
+                    if bias is not None:
+                        start = bias[first:last]
+                multiply(product, left, right, *strips, *pack, start)
 
     return packed
 

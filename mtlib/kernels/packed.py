@@ -59,14 +59,20 @@ def fits(m: int, k: int, n: int, itemsize: int) -> bool:
 
 
 @inlined
-def in_place(out, a, b, p):
-    """``out[p] = a[p] @ b[p]`` for small matrices that fit: tile after tile, nothing packed."""
+def in_place(out, a, b, p, bias):
+    """``out[p] = a[p] @ b[p]`` for small matrices that fit: tile after tile, nothing packed.
+
+    ``bias`` is None or, as for :func:`multiply`, what each row starts from.
+    """
     (_, m, n), depth = out.shape, a.shape[2]
     broad = 2 * VECTOR_BYTES // out.itemsize
     for i in range(0, m, TALL):
-        rows = min(TALL, m - i) // STEP
+        height = min(TALL, m - i)
+        if bias is not None:
+            _start_from(bias, out[p, i : i + height])
+        fresh, rows = bias is None, height // STEP
         for j in range(0, n, broad):
-            _tile(a, (p, i, 0), b, (p, 0, j), out, (p, i, j), depth, True, rows, n - j >= broad)
+            _tile(a, (p, i, 0), b, (p, 0, j), out, (p, i, j), depth, fresh, rows, n - j >= broad)
 
 
 def workspace(m: int, k: int, n: int, dtype, pack_a: bool, pack_b: bool):
@@ -89,8 +95,10 @@ def workspace(m: int, k: int, n: int, dtype, pack_a: bool, pack_b: bool):
 
 
 @compiled
-def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b):
-    """``out = a @ b`` for 2-D arrays, on one thread; k must not be 0.
+def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
+    """``out = a @ b`` for 2-D arrays, on one thread; k must not be 0.  Or ``a @ b + bias``.
+
+    A bias (n,) is no pass of its own over the output: a tile adds to it instead of to 0.
 
     ``a`` and ``b`` may have any strides, but the columns of ``b`` must lie side by side unless it
     is packed.  ``a_strip``, ``b_strips`` and ``edge`` have the shapes that :func:`workspace` says.
@@ -113,6 +121,9 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b):
                 if pack_a or height % STEP:
                     _pack(a_strip, 0, a.T, k0, i, depth, height)
                     a_from, ia = a_packed, (0, 0)
+                fresh = k0 == 0 and bias is None
+                if bias is not None and k0 == 0:
+                    _start_from(bias[j0:j_end], out[i : i + height, j0:j_end])
                 for j in range(j0, j_end, broad):
                     width = min(broad, j_end - j)
                     b_from, ib = b, (k0, j)
@@ -125,10 +136,17 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b):
                         _tile(a_from, ia, b_from, ib, edge, (0, 0), depth, True, rows, full)
                         for x in range(height):
                             for y in range(width):
-                                total = edge[x, y] if k0 == 0 else out[i + x, j + y] + edge[x, y]
+                                total = edge[x, y] if fresh else out[i + x, j + y] + edge[x, y]
                                 out[i + x, j + y] = total
                     else:
-                        _tile(a_from, ia, b_from, ib, out, (i, j), depth, k0 == 0, rows, full)
+                        _tile(a_from, ia, b_from, ib, out, (i, j), depth, fresh, rows, full)
+
+
+@compiled
+def _start_from(bias, rows):
+    for x in range(len(rows)):
+        for y in range(len(bias)):
+            rows[x, y] = bias[y]
 
 
 @compiled

@@ -219,8 +219,31 @@ VIEWS = [
     View(("contiguous",), mtlib.Tensor.contiguous, np.ascontiguousarray),
 ]
 
+
+def _linear(x, weight, bias=0):
+    return x @ weight.T + bias
+
+
+def attention_weights(q, k, mask=None, causal=False, scale=None):
+    """softmax(q kᵀ · scale + mask) in float64; a query that sees no key gives none a weight."""
+    q, k = q.astype(np.float64), k.astype(np.float64)
+    scores = q @ k.swapaxes(-1, -2) * (max(1, q.shape[-1]) ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    if causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+    largest = scores.max(-1, keepdims=True, initial=-np.inf)
+    powers = np.exp(scores - np.where(np.isneginf(largest), 0, largest))
+    totals = powers.sum(-1, keepdims=True)
+    return powers / np.where(totals == 0, 1, totals)
+
+
+def _attention(q, k, v, mask=None, causal=False, scale=None):
+    return attention_weights(q, k, mask, causal, scale) @ v.astype(np.float64)
+
+
 # Written from the operations above, and fused: the same names in naive and in fused.
-COMPOSITES = {"matmul": np.matmul}
+COMPOSITES = {"matmul": np.matmul, "linear": _linear, "attention": _attention}
 
 # Not operations on elements; each is tested in the module that is named, by that name.
 ELSEWHERE = {

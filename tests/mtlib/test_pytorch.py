@@ -62,3 +62,80 @@ def test_functions(name):
     expected.sum().backward()
     for mine, its in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine.grad, its.grad.numpy(), rtol=1e-7)
+
+
+both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
+
+
+def check_call(call, their_call, *arrays) -> None:
+    """The result and the gradients of all operands."""
+    ours = [mtlib.tensor(array, requires_grad=True) for array in arrays]
+    theirs = [torch.tensor(array, requires_grad=True) for array in arrays]
+    result, expected = call(*ours), their_call(*theirs)
+    assert result.shape == tuple(expected.shape)
+    np.testing.assert_allclose(result, expected.detach().numpy(), rtol=1e-9, atol=1e-12)
+    weights = np.random.default_rng(2).standard_normal(result.shape)
+    result.backward(mtlib.tensor(weights))
+    expected.backward(torch.tensor(weights))
+    for mine, its in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.grad, its.grad.numpy(), rtol=1e-7, atol=1e-12)
+
+
+@both
+@pytest.mark.parametrize("x", [(4,), (5, 4), (2, 3, 4), (0, 4)])
+@pytest.mark.parametrize("weight", [(3, 4), (4,), (0, 4)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_linear(module, x, weight, biased):
+    rng = np.random.default_rng(0)
+    shapes = [x, weight, *([weight[:-1]] if biased else [])]
+    arrays = [np.asarray(rng.standard_normal(shape)) for shape in shapes]
+    theirs = torch.nn.functional.linear
+    if biased and weight == (4,):  # which PyTorch takes for some x only
+
+        def theirs(x, weight, bias):
+            return torch.nn.functional.linear(x, weight) + bias
+
+    check_call(module.linear, theirs, *arrays)
+
+
+@both
+@pytest.mark.parametrize("mask", [None, "bools", "numbers", "of keys"])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("scale", [None, 0.3])
+@pytest.mark.parametrize(("queries", "keys"), [(5, 5), (3, 7), (7, 3)])
+def test_attention(module, mask, causal, scale, queries, keys):
+    """Also for queries that see no key: 0, since PyTorch 2.5."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((2, 3, *size)) for size in ((queries, 4), (keys, 4), (keys, 6))]
+    sees = rng.random((2, 1, queries, keys)) < 0.5
+    sees[0, :, 1], sees[1, :, 0] = False, False
+    array = {
+        None: None,
+        "bools": sees,
+        "numbers": np.where(sees, rng.standard_normal(sees.shape), -np.inf),
+        "of keys": sees[:, :, :1],
+    }[mask]
+    theirs = None if array is None else torch.tensor(array)
+    how = {"is_causal": causal}
+    if causal and array is not None:  # which PyTorch wants in one mask
+        below = np.tri(queries, keys, dtype=bool)
+        one = array & below if array.dtype == bool else np.where(below, array, -np.inf)
+        theirs, how = torch.tensor(one), {}
+    check_call(
+        lambda q, k, v: module.attention(q, k, v, array, causal, scale),
+        lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, theirs, scale=scale, **how
+        ),
+        *arrays,
+    )
+
+
+@both
+def test_attention_to_its_mask(module):
+    rng = np.random.default_rng(0)
+    shapes = (2, 5, 4), (2, 3, 4), (2, 3, 6), (5, 3)
+    check_call(
+        module.attention,
+        torch.nn.functional.scaled_dot_product_attention,
+        *(rng.standard_normal(shape) for shape in shapes),
+    )

@@ -4,10 +4,13 @@ Each kernel is a plain Python function under its compiled form. Here that functi
 that count.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import mtlib
+from mtlib.kernels import attention, attention_blocks
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.matmul import ijk
 from mtlib.ops import zips
@@ -154,3 +157,49 @@ def test_matmul(m, k, n):
 
 def test_batches_count_too():
     assert stated(mtlib.fused.matmul, mtlib.rand(2, 1, 2, 4), mtlib.rand(3, 4, 3)) == (288, 36)
+
+
+@pytest.fixture
+def counted_attention(monkeypatch):
+    """The loops of attention run as Python from here on, in small blocks; (loads, stores) of each.
+
+    Products of blocks, which load nothing but workspace, are left to NumPy.
+    """
+    runs = []
+
+    def run(self, threads, storages, *rest):
+        storages = type(storages)(*map(Counting.over, storages))
+        getattr(self.serial, "py_func", self.serial)(storages, *rest)
+        loads, stores = (sum(getattr(x, c).sum() for x in storages) for c in ("loads", "stores"))
+        runs.append((loads, stores))
+
+    for module in (attention, attention_blocks):
+        for name, value in vars(module).items():
+            monkeypatch.setattr(module, name, getattr(value, "py_func", value))
+    for kernel in (attention._forward, attention._backward):
+        monkeypatch.setattr(kernel, "run", partial(run, kernel))
+    monkeypatch.setattr(
+        attention_blocks, "multiply", lambda out, a, b, *_: np.matmul(a, b, out=out)
+    )
+    monkeypatch.setattr(attention, "QUERIES", 3)
+    monkeypatch.setattr(attention, "KEYS", 2)
+    return runs
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mask", [None, "bools", "numbers"])
+def test_attention(counted_attention, mask, causal):
+    """Queries are loaded once; keys and values once for each block of queries that sees them."""
+    q, k, v = (mtlib.rand(2, *shape, requires_grad=True) for shape in ((7, 3), (5, 3), (5, 2)))
+    mask = {
+        None: None,
+        "bools": np.ones((7, 5), bool),
+        "numbers": mtlib.zeros(7, 5, requires_grad=True),
+    }[mask]
+    d = mtlib.ones(2, 7, 2)
+    with mtlib.trace() as t:
+        mtlib.fused.attention(q, k, v, mask, causal).backward(d)
+    assert [(e.reads, e.writes) for e in t.by_name("attention")] == counted_attention
+    met = 3 + 5 + 5 if causal else 5 + 5 + 5
+    masked = (3 * 3 + 3 * 5 + 5 if causal else 7 * 5) if mask is not None else 0
+    assert counted_attention[0] == (2 * (7 * 3 + met * (3 + 2) + masked), 2 * 7 * (2 + 1))
