@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtlib.make import arange
+from mtlib.make import arange, tensor
 from mtlib.memory import check_fits
-from mtlib.operands import attention_operands, linear_operands, matmul_operands, row_operand
+from mtlib.operands import (
+    attention_operands,
+    class_dim,
+    cross_entropy_operands,
+    layer_norm_operands,
+    linear_operands,
+    matmul_operands,
+    row_operand,
+)
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import where
 from mtlib.tensor import Tensor
@@ -68,20 +76,84 @@ def softmax(x: Tensor, dim: int) -> Tensor:
     tensor([[0.5, 0.5],
             [1. , 0. ]])
     """
-    x, dim = row_operand(x, dim, "softmax")  # r rows along dim, n elements in all
+    x, dim = row_operand(x, dim, "softmax")
+    # Of n elements in r rows:
     largest = _largest(x, dim)  #                  (…, 1, …)  reads n, writes r
     powers = (x - largest).exp()  #                (…, c, …)  reads 2n and n, writes n and n
     totals = powers.sum(dim, keepdim=True)  #      (…, 1, …)  reads n, writes r
     return powers / totals  #                      (…, c, …)  reads 2n, writes n
 
 
-def _largest(x: Tensor, dim: int) -> Tensor | int:
-    """The largest of each row along ``dim``, to be subtracted from it.
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
 
-    A constant for backward.  What is subtracted cancels out of the result, so no gradient flows
-    through it; to let it flow would only add up rounding errors to something that is nearly 0.
+    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
+
+    >>> import mtlib
+    >>> mtlib.naive.log_softmax(mtlib.tensor([0.0, 1000.0]), 0)
+    tensor([-1000.,     0.])
     """
-    return x.detach().max(dim, keepdim=True) if x.shape[dim] else 0  # of nothing there is none
+    x, dim = row_operand(x, dim, "log_softmax")
+    # Of n elements in r rows:
+    shifted = x - _largest(x, dim)  #         (…, c, …)  reads n and 2n, writes r and n
+    powers = shifted.exp()  #                 (…, c, …)  reads n, writes n
+    totals = powers.sum(dim, keepdim=True)  # (…, 1, …)  reads n, writes r
+    return shifted - totals.log()  #          (…, c, …)  reads r and 2n, writes r and n
+
+
+def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:
+    """-ln softmax(logits)[label]: the mean over all labels, the "sum", or ("none") each.
+
+    ``logits`` (C,), (N, C) or (N, C, d1, …) have one label, labels (N,) or labels (N, d1, …):
+    integers from 0 to C - 1, in an array or lists.  Raises ``ValueError`` where shapes do not fit
+    or a label is no class, ``TypeError`` for labels that are not integers.
+
+    >>> import mtlib
+    >>> logits = mtlib.tensor([[0.0, 0.0], [9.0, 0.0]])
+    >>> mtlib.naive.cross_entropy(logits, [1, 0], reduction="none")
+    tensor([0.6931, 0.0001])
+    """
+    logits, labels = cross_entropy_operands(logits, labels, reduction)
+    dim, labels = class_dim(logits), tensor(labels)
+    classes = arange(logits.shape[dim]).view(-1, *[1] * (logits.ndim - 1 - dim))
+    # Of n logits in r rows:
+    one_hot = labels.unsqueeze(dim) == classes  #  (N, C, d1, …)  reads 2n, writes n
+    chances = log_softmax(logits, dim)  #          (N, C, d1, …)  reads 7n + r, writes 3n + 3r
+    chosen = where(one_hot, chances, 0)  #         (N, C, d1, …)  reads 3n, writes n
+    losses = -chosen.sum(dim)  #                   (N, d1, …)     reads n and r, writes r and r
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / √(variance + eps) · weight + bias, over the last dimensions of ``x``.
+
+    ``normalized_shape``, an integer or several, is how they must end; ``weight`` and ``bias`` have
+    that shape.  Raises ``ValueError`` where shapes do not fit or ``eps`` is negative.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization" (2016).
+
+    >>> import mtlib
+    >>> mtlib.naive.layer_norm(mtlib.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]), 3)
+    tensor([[-1.2247,  0.    ,  1.2247],
+            [-1.2247,  0.    ,  1.2247]])
+    """
+    x, weight, bias, dims = layer_norm_operands(x, normalized_shape, weight, bias, eps)
+    # Of n elements in r rows:
+    mean = x.mean(dims, keepdim=True)  #               (…, 1)  reads n and 2r, writes r and r
+    off = x - mean  #                                  (…, c)  reads 2n, writes n
+    squares = off * off  #                             (…, c)  reads 2n, writes n
+    variance = squares.mean(dims, keepdim=True)  #     (…, 1)  reads n and 2r, writes r and r
+    normal = off / (variance + float(eps)).sqrt()  #   (…, c)  reads 2r, r and 2n, writes r, r and n
+    scaled = normal if weight is None else normal * weight  # reads 2n, writes n
+    return scaled if bias is None else scaled + bias  #         reads 2n, writes n
 
 
 def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = None) -> Tensor:
@@ -120,3 +192,12 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
         sees = scores.detach().max(-1, keepdim=True) != -np.inf  # (…, L, 1)  reads LS + 2L
         weights = softmax(where(sees, scores, 0), -1) * sees  #    (…, L, S)  reads 12LS
     return matmul(weights, v)  #                  (…, L, Ev)  reads 3LSEv, writes LSEv + LEv
+
+
+def _largest(x: Tensor, dim: int) -> Tensor | int:
+    """The largest of each row along ``dim``, to be subtracted from it.
+
+    A constant for backward.  What is subtracted cancels out of the result, so no gradient flows
+    through it; to let it flow would only add up rounding errors to something that is nearly 0.
+    """
+    return x.detach().max(dim, keepdim=True) if x.shape[dim] else 0  # of nothing there is none

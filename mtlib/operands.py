@@ -6,7 +6,7 @@ import numbers
 
 import numpy as np
 
-from mtlib.layout import Shape, as_dim, broadcast_shapes, contiguous, expand
+from mtlib.layout import Shape, as_dim, as_shape, broadcast_shapes, contiguous, expand
 from mtlib.ops.lift import common_dtype, lift
 from mtlib.tensor import Tensor
 
@@ -60,6 +60,103 @@ def row_operand(x: Tensor, dim: int, name: str) -> tuple[Tensor, int]:
         raise TypeError(f"{name}: the operand must be a tensor, got {type(x).__name__}")
     dim = as_dim(dim, x.ndim, name, f"a tensor of shape {x.shape}")
     return lift(x, common_dtype(name, x), name), dim
+
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def class_dim(logits: Tensor) -> int:
+    """The dimension of the classes: the second, or the only one."""
+    return min(1, logits.ndim - 1)
+
+
+def cross_entropy_operands(logits: Tensor, labels, reduction: str) -> tuple[Tensor, np.ndarray]:
+    """The logits, and the label of each row of them as an array.
+
+    >>> import mtlib
+    >>> logits, labels = cross_entropy_operands(mtlib.ones(2, 3), [2, 0], "mean")
+    >>> labels
+    array([2, 0])
+    """
+    name = "cross_entropy"
+    if not isinstance(logits, (Tensor, np.ndarray)):
+        raise TypeError(f"{name}: the logits must be a tensor, got {type(logits).__name__}")
+    if logits.ndim == 0:
+        raise ValueError(f"{name}: logits of shape () have no dimension of classes")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{name}: reduction {reduction!r} is not one of {', '.join(REDUCTIONS)}")
+    dim = class_dim(logits)
+    labels = _labels(labels)
+    expected = (*logits.shape[:dim], *logits.shape[dim + 1 :])
+    if labels.shape != expected:
+        raise ValueError(
+            f"{name}: logits of shape {logits.shape} need labels of shape {expected}, "
+            f"got {labels.shape}"
+        )
+    classes = logits.shape[dim]
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = np.argmax((labels < 0) | (labels >= classes))
+        at = tuple(int(i) for i in np.unravel_index(wrong, labels.shape))
+        where = f" at {at}" if at else ""
+        raise ValueError(
+            f"{name}: label {labels[at]}{where} is no class, logits of shape {logits.shape} "
+            f"have {classes}"
+        )
+    logits = lift(logits, common_dtype(name, logits), name)
+    return logits, labels.astype(np.int64, order="C", copy=False)
+
+
+def _labels(labels) -> np.ndarray:
+    """``labels`` as an array of integers."""
+    says = "cross_entropy: labels must be integers, in an array or in lists, got"
+    if isinstance(labels, Tensor):
+        raise TypeError(f"{says} a tensor, which holds floats")
+    try:
+        array = np.asarray(labels)
+    except ValueError:
+        raise ValueError(
+            "cross_entropy: the lists of labels are ragged: their lengths differ"
+        ) from None
+    if array.size == 0 and isinstance(labels, (list, tuple)):
+        return array.astype(np.int64)  # NumPy takes a list of nothing to be of floats
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{says} {array.dtype}")
+    return array
+
+
+def layer_norm_operands(
+    x: Tensor, normalized_shape, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor | None, Tensor | None, Shape]:
+    """``x``, ``weight`` and ``bias`` as tensors of one dtype, and the dimensions to normalize over.
+
+    >>> import mtlib
+    >>> *_, dims = layer_norm_operands(mtlib.ones(2, 4, 3), (4, 3), mtlib.ones(4, 3), None, 1e-5)
+    >>> dims
+    (1, 2)
+    """
+    name = "layer_norm"
+    given = {"weight": weight, "bias": bias}
+    given = {"x": x} | {what: value for what, value in given.items() if value is not None}
+    for what, value in given.items():
+        if not isinstance(value, (Tensor, np.ndarray)):
+            raise TypeError(f"{name}: {what} must be a tensor, got {type(value).__name__}")
+    shape = as_shape((normalized_shape,), name)
+    if not shape:
+        raise ValueError(f"{name}: normalized_shape is (): a single number has no spread")
+    if x.shape[-len(shape) :] != shape:
+        raise ValueError(f"{name}: x of shape {x.shape} does not end in normalized_shape {shape}")
+    for what, value in given.items():
+        if what != "x" and value.shape != shape:
+            raise ValueError(
+                f"{name}: {what} of shape {value.shape} is not of normalized_shape {shape}"
+            )
+    if isinstance(eps, bool) or not isinstance(eps, numbers.Real):
+        raise TypeError(f"{name}: eps must be a real number, got {type(eps).__name__}")
+    if not eps >= 0:
+        raise ValueError(f"{name}: eps must not be negative, got {eps}")
+    dtype = common_dtype(name, *given.values())
+    x, weight, bias = (None if v is None else lift(v, dtype, name) for v in (x, weight, bias))
+    return x, weight, bias, tuple(range(x.ndim - len(shape), x.ndim))
 
 
 def linear_operands(x: Tensor, weight: Tensor, bias: Tensor | None) -> list[Tensor | None]:

@@ -18,6 +18,7 @@ from mtlib.autograd import Function, grad_enabled, no_grad, read_by
 from mtlib.fused.products import MatMul
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES
+from mtlib.fusion.rewriting import APART
 from mtlib.layout import contiguous
 from mtlib.make import full
 from mtlib.memory import reading, rehearsal
@@ -126,6 +127,8 @@ class _Reader:
 
     def apply(self, function: type[Function], arguments):
         """What stands in for ``function.apply(*arguments)``."""
+        if function in APART:
+            return APART[function](*arguments)
         arguments = [self.symbol(x) if isinstance(x, Tensor) else x for x in arguments]
         if function in CALLS:
             return function.apply_by(partial(self._call, function), arguments)

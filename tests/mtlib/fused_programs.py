@@ -6,6 +6,7 @@ import operator
 import numpy as np
 
 import mtlib
+from mtlib import fused
 
 from .strategies import fill
 
@@ -53,6 +54,12 @@ PROGRAMS = {
     "constants": lambda x, y, w: x * mtlib.arange(6) + mtlib.ones(4, 1) - np.ones(6),
     "a call of constants": lambda x, y, w: x @ mtlib.arange(6).view(6, 1) + mtlib.ones(4, 4) @ x,
     "a step with no slope": lambda x, y, w: (x > 0) + y.detach() * x,
+    "linear and softmax": lambda x, y, w: fused.softmax(fused.linear(x, w.T, w[0]), 1) * 2,
+    "linear without a bias": lambda x, y, w: fused.linear(x, w[:, 0]).exp(),
+    "rows": lambda x, y, w: fused.log_softmax(x, 0) + fused.layer_norm(y, 6, w[:, 0], w[:, 1]),
+    "a loss": lambda x, y, w: fused.cross_entropy(x * 2, [0, 3, 5, 1]),
+    "attention": lambda x, y, w: fused.attention(x, y, x + y),
+    "causal attention": lambda x, y, w: fused.attention(x, y, x, np.eye(4) == 0, causal=True),
     "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
     "an input": lambda x, y, w: x,
     "a view of an input": lambda x, y, w: x.T[1],

@@ -220,6 +220,30 @@ VIEWS = [
 ]
 
 
+@np.errstate(invalid="ignore", divide="ignore")
+def _log_softmax(a, dim):
+    off = a - a.max(dim, keepdims=True, initial=-np.inf)
+    return off - np.log(np.exp(off).sum(dim, keepdims=True))
+
+
+def _softmax(a, dim):
+    return np.exp(_log_softmax(a, dim))
+
+
+def _cross_entropy(a, labels, reduction="mean"):
+    dim = min(1, a.ndim - 1)
+    logs = _log_softmax(a, dim)
+    losses = -np.take_along_axis(logs, np.expand_dims(labels, dim), dim).squeeze(dim)
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
+def _layer_norm(a, shape, weight=None, bias=None, eps=1e-5):
+    dims = tuple(range(-len(np.atleast_1d(shape)), 0))
+    off = a - a.mean(dims, keepdims=True)
+    normal = off / np.sqrt((off * off).mean(dims, keepdims=True) + eps)
+    return normal * (1 if weight is None else weight) + (0 if bias is None else bias)
+
+
 def _linear(x, weight, bias=0):
     return x @ weight.T + bias
 
@@ -243,7 +267,15 @@ def _attention(q, k, v, mask=None, causal=False, scale=None):
 
 
 # Written from the operations above, and fused: the same names in naive and in fused.
-COMPOSITES = {"matmul": np.matmul, "linear": _linear, "attention": _attention}
+COMPOSITES = {
+    "attention": _attention,
+    "cross_entropy": _cross_entropy,
+    "layer_norm": _layer_norm,
+    "linear": _linear,
+    "log_softmax": _log_softmax,
+    "matmul": np.matmul,
+    "softmax": _softmax,
+}
 
 # Not operations on elements; each is tested in the module that is named, by that name.
 ELSEWHERE = {

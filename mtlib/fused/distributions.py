@@ -1,0 +1,165 @@
+"""softmax and what is made of it, fused: each row is brought in once and sent back once."""
+
+from __future__ import annotations
+
+from math import nan, prod
+
+from mtlib.autograd import Function
+from mtlib.kernels import cross_entropy as entropy
+from mtlib.kernels import softmax as kernels
+from mtlib.kernels.reduce import total
+from mtlib.kernels.rows import per_row
+from mtlib.layout import dense_like, expand
+from mtlib.memory import allocate
+from mtlib.operands import class_dim, cross_entropy_operands, row_operand
+from mtlib.tensor import Tensor
+from mtlib.trace import Recording
+
+
+class Softmax(Function):
+    """y = eˣ / Σ eˣ, dx = y (d - Σ d y): y is all that backward needs"""
+
+    name = "softmax"
+
+    @staticmethod
+    def forward(ctx, x, dim):
+        return _forward(ctx, x, dim, logarithm=False)
+
+    @staticmethod
+    def backward(ctx, d):
+        return _backward(ctx, d), None
+
+
+class LogSoftmax(Function):
+    """y = x - ln Σ eˣ, dx = d - eʸ Σ d: y is all that backward needs"""
+
+    name = "log_softmax"
+
+    @staticmethod
+    def forward(ctx, x, dim):
+        return _forward(ctx, x, dim, logarithm=True)
+
+    @staticmethod
+    def backward(ctx, d):
+        return _backward(ctx, d), None
+
+
+def _forward(ctx, x: Tensor, dim: int, logarithm: bool) -> Tensor:
+    name = ctx.function.name
+    y = _like(x, name)
+    kernels.softmax(name, (dim,), (y.layout, x.layout), y.storage, x.storage, logarithm)
+    ctx.save_for_backward(y)
+    ctx.dim, ctx.logarithm = dim, logarithm
+    return y
+
+
+def _backward(ctx, d: Tensor) -> Tensor:
+    (y,) = ctx.saved_tensors
+    name = f"{ctx.function.name}_backward"
+    with Recording(name, "fused", (y, d)) as recording:
+        dx = _like(y, name)
+        layouts = (dx.layout, y.layout, d.layout)
+        arrays = (dx.storage, y.storage, d.storage)
+        kernels.softmax_backward(name, (ctx.dim,), layouts, *arrays, ctx.logarithm)
+        recording.finish([dx], (), (2 * y.size, y.size))
+    return dx
+
+
+def _like(x: Tensor, name: str) -> Tensor:
+    """A new tensor, laid out so that its rows lie as those of ``x`` do."""
+    return Tensor(allocate(x.shape, x.dtype, name), dense_like(x.layout))
+
+
+class CrossEntropy(Function):
+    """The mean or sum of -ln softmax(x)[c], or each, c being the label of a row of logits x.
+
+    With d the gradient of a row's loss, dx = d (softmax(x) - 1 at c).  Kept of each row are the
+    largest of its logits and the sum of its powers, from which backward makes the softmax anew.
+    """
+
+    name = "cross_entropy"
+
+    @staticmethod
+    def forward(ctx, x, labels, dim, reduction):
+        name, dtype = "cross_entropy", x.dtype
+        count = labels.size or nan  # the mean of nothing is nan
+        largest, totals = (Tensor.empty(labels.shape, dtype, name) for _ in range(2))
+        role = "result" if reduction == "none" else "workspace"
+        losses = Tensor(allocate(labels.shape, dtype, name, role=role), largest.layout)
+        arrays = (x.storage, labels.reshape(-1), *(t.storage for t in (losses, largest, totals)))
+        layouts = (x.layout, per_row(losses.layout, x.shape, (dim,)))
+        entropy.cross_entropy(name, (dim,), layouts, *arrays)
+        ctx.save_for_backward(x, largest, totals)
+        ctx.labels, ctx.dim, ctx.each = labels, dim, reduction == "none"
+        ctx.factor = dtype.type(1 / count if reduction == "mean" else 1)
+        if ctx.each:
+            return losses
+        loss = Tensor.empty((), dtype, name)
+        total(loss.storage, losses.storage, losses.layout, tuple(range(losses.ndim)))
+        if reduction == "mean":
+            loss.storage /= count
+        return loss
+
+    @staticmethod
+    def backward(ctx, d):
+        x, largest, totals = ctx.saved_tensors
+        name, dims, labels = "cross_entropy_backward", (ctx.dim,), ctx.labels
+        with Recording(name, "fused", (x, d)) as recording:
+            dx = _like(x, name)
+            slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
+            layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
+            arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))
+            entropy.cross_entropy_backward(
+                name, dims, layouts, *arrays, largest.storage, totals.storage, ctx.factor
+            )
+            recording.finish([dx], (), (x.size + 4 * labels.size, x.size))
+        return dx, None, None, None
+
+    @staticmethod
+    def traffic(inputs, output):
+        (x,) = inputs
+        rows = prod(n for d, n in enumerate(x.shape) if d != class_dim(x))
+        return x.size + rows, output.size + 2 * rows
+
+
+# --- As they are called ---------------------------------------------------------------------------
+
+
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """y = eˣ / Σ eˣ along ``dim``: positive numbers that add up to 1.
+
+    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
+
+    >>> import mtlib
+    >>> softmax(mtlib.tensor([[0.0, 0.0], [1000.0, 0.0]]), 1)
+    tensor([[0.5, 0.5],
+            [1. , 0. ]])
+    """
+    return Softmax.apply(*row_operand(x, dim, "softmax"))
+
+
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
+
+    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
+
+    >>> import mtlib
+    >>> log_softmax(mtlib.tensor([0.0, 1000.0]), 0)
+    tensor([-1000.,     0.])
+    """
+    return LogSoftmax.apply(*row_operand(x, dim, "log_softmax"))
+
+
+def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:
+    """-ln softmax(logits)[label]: the mean over all labels, the "sum", or ("none") each.
+
+    ``logits`` (C,), (N, C) or (N, C, d1, …) have one label, labels (N,) or labels (N, d1, …):
+    integers from 0 to C - 1, in an array or lists.  Raises ``ValueError`` where shapes do not fit
+    or a label is no class, ``TypeError`` for labels that are not integers.
+
+    >>> import mtlib
+    >>> cross_entropy(mtlib.tensor([[0.0, 0.0], [9.0, 0.0]]), [1, 0], reduction="none")
+    tensor([0.6931, 0.0001])
+    """
+    logits, labels = cross_entropy_operands(logits, labels, reduction)
+    return CrossEntropy.apply(logits, labels, class_dim(logits), reduction)

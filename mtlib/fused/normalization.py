@@ -1,0 +1,93 @@
+"""Normalization, fused: each row is brought in once and sent back once."""
+
+from __future__ import annotations
+
+from mtlib.autograd import Function
+from mtlib.kernels import layer_norm as kernels
+from mtlib.kernels.rows import per_row
+from mtlib.layout import contiguous, dense_like, expand
+from mtlib.memory import allocate
+from mtlib.operands import layer_norm_operands
+from mtlib.tensor import Tensor
+from mtlib.trace import Recording
+
+
+class LayerNorm(Function):
+    """y = x̂ w + b with x̂ = (x - mean) / σ, for the mean and the spread of each row.
+
+    With g = d w, dx = (g - mean g - x̂ mean(g x̂)) / σ; summed over all rows, dw = Σ d x̂ and
+    db = Σ d.  Kept of each row are its mean and 1 / σ.
+    """
+
+    name = "layer_norm"
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, dims, eps):
+        name, dtype = "layer_norm", x.dtype
+        y = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
+        mean, scale = (Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(2))
+        w, b = _or_constant(weight, 1, dtype), _or_constant(bias, 0, dtype)
+        rows = per_row(mean.layout, x.shape, dims)
+        layouts = (y.layout, x.layout, rows, *(expand(t.layout, x.shape) for t in (w, b)))
+        arrays = (t.storage for t in (y, x, mean, scale, w, b))
+        kernels.layer_norm(name, dims, layouts, *arrays, dtype.type(eps))
+        ctx.save_for_backward(x, weight, mean, scale)
+        ctx.dims = dims
+        return y
+
+    @staticmethod
+    def backward(ctx, d):
+        x, weight, mean, scale = ctx.saved_tensors
+        name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
+        shape, needs = x.shape[dims[0] :], ctx.needs_input_grad
+        with Recording(name, "fused", (x, d)) as recording:
+            dx = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
+            dw, db = (
+                Tensor.empty(shape if needed else (0,), dtype, name, zero=True)
+                for needed in needs[1:3]
+            )
+            w, rows = _or_constant(weight, 1, dtype), per_row(mean.layout, x.shape, dims)
+            sums = expand(contiguous(shape), x.shape)
+            layouts = (dx.layout, x.layout, d.layout, rows, expand(w.layout, x.shape), sums)
+            arrays = (t.storage for t in (dx, dw, db, x, d, mean, scale, w))
+            kernels.layer_norm_backward(name, dims, layouts, *arrays)
+            dw, db = (t if needed else None for t, needed in zip((dw, db), needs[1:3], strict=True))
+            outputs = [t for t in (dx, dw, db) if t is not None]
+            reads = 2 * x.size + 2 * mean.size + (0 if weight is None else weight.size)
+            recording.finish(outputs, (), (reads, sum(t.size for t in outputs)))
+        return dx, dw, db, None, None
+
+    @staticmethod
+    def traffic(inputs, output):
+        return sum(t.size for t in inputs), output.size
+
+
+def _or_constant(weight: Tensor | None, value: float, dtype) -> Tensor:
+    if weight is not None:
+        return weight
+    constant = Tensor(allocate((), dtype, "layer_norm", role="workspace"), contiguous(()))
+    constant.storage[...] = value
+    return constant
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / √(variance + eps) · weight + bias, over the last dimensions of ``x``.
+
+    ``normalized_shape``, an integer or several, is how they must end; ``weight`` and ``bias`` have
+    that shape.  Raises ``ValueError`` where shapes do not fit or ``eps`` is negative.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization" (2016).
+
+    >>> import mtlib
+    >>> layer_norm(mtlib.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]), 3)
+    tensor([[-1.2247,  0.    ,  1.2247],
+            [-1.2247,  0.    ,  1.2247]])
+    """
+    x, weight, bias, dims = layer_norm_operands(x, normalized_shape, weight, bias, eps)
+    return LayerNorm.apply(x, weight, bias, dims, eps)

@@ -1,0 +1,50 @@
+"""Fused operations taken apart, so that a program can fuse them with what is around them.
+
+A product of matrices is not among them: no loop nest that is written here would be as fast as its
+kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mtlib import naive
+from mtlib.autograd import Function
+from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
+from mtlib.fused.dot_product_attention import Attention, CausalAttention
+from mtlib.fused.normalization import LayerNorm
+from mtlib.fused.products import Linear, matmul
+
+
+def _linear(x, weight, bias):
+    y = matmul(x, weight.T)
+    return y if bias is None else y + bias
+
+
+def _cross_entropy(x, labels, dim, reduction):
+    return naive.cross_entropy(x, labels, reduction)
+
+
+def _layer_norm(x, weight, bias, dims, eps):
+    return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
+
+
+def _attention(causal: bool) -> Callable:
+    def attention(q, k, v, mask, scale):
+        if mask is not None and mask.dtype.kind == "b":  # to naive an array, to a kernel a tensor
+            mask = mask.numpy()
+        return naive.attention(q, k, v, mask, causal, scale)
+
+    return attention
+
+
+# For each Function, what it computes of the same arguments in operations that can be fused.
+APART: dict[type[Function], Callable] = {
+    Linear: _linear,
+    Softmax: naive.softmax,
+    LogSoftmax: naive.log_softmax,
+    CrossEntropy: _cross_entropy,
+    LayerNorm: _layer_norm,
+    Attention: _attention(causal=False),
+    CausalAttention: _attention(causal=True),
+}

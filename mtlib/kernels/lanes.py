@@ -1,0 +1,113 @@
+"""Rows worked on in lanes, side by side, as vector instructions do it.
+
+A *strip* is a flat array that holds one row or several (:mod:`mtlib.kernels.rows` brings it close).
+It is cut into lines with one element for each lane, and loops go along the lines:
+
+    for at in lines(x, most):
+        for j in places(most):
+            y[at + j] = exp(x[at + j] - most[j])
+
+What is one number for a row, as ``most`` here, has a place for each lane.  ``along`` is 0 if every
+lane has a row of its own.  Else one row is dealt out to all lanes and ``along`` is its length; then
+its number is worked out in the first lane, and :func:`spread` gives it to the others.
+
+Indices are unsigned: then none can be negative and count from the end, and no loop needs to test
+for it.  Lines are not sliced off: to keep count of who holds an array takes longer than a line.
+"""
+
+import numpy as np
+
+from mtlib.kernels import folds
+from mtlib.kernels.jit import inlined
+
+LANES = 64  # that one row is dealt out to
+BLOCK = 2048  # elements of one row that are added up in any order
+
+
+@inlined
+def lines(x, lanes):
+    """Where each line of a strip begins."""
+    return range(np.uint64(0), np.uint64(len(x)), np.uint64(len(lanes)))
+
+
+@inlined
+def places(lanes):
+    """The places of a line, or of any array."""
+    return range(np.uint64(len(lanes)))
+
+
+@inlined
+def of_rows(lanes, along):
+    """The lanes that have the number of a row: the first, or all."""
+    return range(np.uint64(1 if along else len(lanes)))
+
+
+@inlined
+def spread(lanes, along):
+    """To every lane the number of the row that they share."""
+    if along:
+        for j in places(lanes):
+            lanes[j] = lanes[0]
+
+
+@inlined
+def largest(most, x, along):
+    """The largest of each row of a strip; if nan is among them, that or the largest other."""
+    if along:
+        first = x[0]
+        for i in range(np.uint64(along)):
+            first = folds.maximum(first, x[i])
+        most[0] = first
+    else:
+        for j in places(most):
+            most[j] = -np.inf
+        for at in lines(x, most):
+            for j in places(most):
+                most[j] = x[at + j] if x[at + j] > most[j] else most[j]
+
+
+@inlined
+def add(total, lost, x):
+    """``total + x``, and what rounding added to that, for the next addition to take back.
+
+    The error of a sum does not grow with its length then.  Source: Kahan (1965), as in Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 4.3.
+    """
+    x = x - lost
+    longer = total + x
+    off = (longer - total) - x
+    return longer, off if off == off else lost  # infinity is not rounded
+
+
+@inlined
+def sums(totals, lost, x, along):
+    """The sum of each row of a strip; ``lost`` is scratch."""
+    for j in places(totals):
+        totals[j] = lost[j] = 0
+    if along:
+        for first in range(0, along, BLOCK):
+            part = totals.dtype.type(0)
+            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
+                part = folds.add(part, x[i])
+            totals[0], lost[0] = add(totals[0], lost[0], part)
+    else:
+        for at in lines(x, totals):
+            for j in places(totals):
+                totals[j], lost[j] = add(totals[j], lost[j], x[at + j])
+
+
+@inlined
+def dots(totals, lost, x, y, along):
+    """The sum of x · y over each row of two strips; ``lost`` is scratch."""
+    for j in places(totals):
+        totals[j] = lost[j] = 0
+    if along:
+        for first in range(0, along, BLOCK):
+            part = totals.dtype.type(0)
+            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
+                part = folds.add(part, x[i] * y[i])
+            totals[0], lost[0] = add(totals[0], lost[0], part)
+    else:
+        for at in lines(x, totals):
+            for j in places(totals):
+                totals[j], lost[j] = add(totals[j], lost[j], x[at + j] * y[at + j])
