@@ -36,9 +36,14 @@ class Composite:
     backward: bool = False
 
 
-def _softmax(a):
-    e = np.exp(a - a.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+def _softmax(a, axis=-1):
+    e = np.exp(a - a.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def _softmax_step(a, d):
+    y = _softmax(a)
+    return y, y * (d - (d * y).sum(-1, keepdims=True))
 
 
 def _log_softmax(a):
@@ -46,13 +51,33 @@ def _log_softmax(a):
     return off - np.log(np.exp(off).sum(-1, keepdims=True))
 
 
+def _log_softmax_step(a, d):
+    y = _log_softmax(a)
+    return y, d - np.exp(y) * d.sum(-1, keepdims=True)
+
+
 def _cross_entropy(a):
     return -_log_softmax(a)[np.arange(len(a)), LABELS].mean()
 
 
-def _layer_norm(a):
+def _cross_entropy_step(a, d):
+    logs, chosen = _log_softmax(a), (np.arange(len(a)), LABELS)
+    slopes = np.exp(logs)
+    slopes[chosen] -= 1
+    return -logs[chosen].mean(), slopes * (d / np.float32(len(a)))
+
+
+def _normal(a):
     off = a - a.mean(-1, keepdims=True)
-    return off / np.sqrt((off * off).mean(-1, keepdims=True) + np.float32(1e-5))
+    scale = 1 / np.sqrt((off * off).mean(-1, keepdims=True) + np.float32(1e-5))
+    return off * scale, scale
+
+
+def _layer_norm_step(a, weight, bias, d):
+    x, scale = _normal(a)
+    g = d * weight
+    slopes = (g - g.mean(-1, keepdims=True) - x * (g * x).mean(-1, keepdims=True)) * scale
+    return x * weight + bias, slopes, (d * x).sum(0), d.sum(0)
 
 
 def _linear_step(x, weight, bias, d):
@@ -89,8 +114,25 @@ def _attention_case(shapes, causal=False) -> Composite:
 
 COMPOSITES = {
     "softmax": Composite("softmax", lambda f, x: f(x, -1), _softmax, lambda F, x: F.softmax(x, -1)),
+    "softmax over the first dim": Composite(
+        "softmax", lambda f, x: f(x, 0), partial(_softmax, axis=0), lambda F, x: F.softmax(x, 0)
+    ),
+    "softmax and backward": Composite(
+        "softmax",
+        lambda f, x: f(x, -1),
+        _softmax_step,
+        lambda F, x: F.softmax(x, -1),
+        backward=True,
+    ),
     "log_softmax": Composite(
         "log_softmax", lambda f, x: f(x, -1), _log_softmax, lambda F, x: F.log_softmax(x, -1)
+    ),
+    "log_softmax and backward": Composite(
+        "log_softmax",
+        lambda f, x: f(x, -1),
+        _log_softmax_step,
+        lambda F, x: F.log_softmax(x, -1),
+        backward=True,
     ),
     "cross_entropy": Composite(
         "cross_entropy",
@@ -98,11 +140,26 @@ COMPOSITES = {
         _cross_entropy,
         lambda F, x: F.cross_entropy(x, torch.from_numpy(LABELS)),
     ),
+    "cross_entropy and backward": Composite(
+        "cross_entropy",
+        lambda f, x: f(x, LABELS),
+        _cross_entropy_step,
+        lambda F, x: F.cross_entropy(x, torch.from_numpy(LABELS)),
+        backward=True,
+    ),
     "layer_norm": Composite(
         "layer_norm",
         lambda f, x: f(x, SHAPE[1:]),
-        _layer_norm,
+        lambda a: _normal(a)[0],
         lambda F, x: F.layer_norm(x, SHAPE[1:]),
+    ),
+    "layer_norm and backward": Composite(
+        "layer_norm",
+        lambda f, x, *affine: f(x, SHAPE[1:], *affine),
+        _layer_norm_step,
+        lambda F, x, *affine: F.layer_norm(x, SHAPE[1:], *affine),
+        (SHAPE, SHAPE[1:], SHAPE[1:]),
+        backward=True,
     ),
     "linear": Composite(
         "linear",

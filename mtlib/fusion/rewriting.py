@@ -14,6 +14,7 @@ from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
 from mtlib.fused.dot_product_attention import Attention, CausalAttention
 from mtlib.fused.normalization import LayerNorm
 from mtlib.fused.products import Linear, matmul
+from mtlib.tensor import Tensor
 
 
 def _linear(x, weight, bias):
@@ -26,7 +27,14 @@ def _cross_entropy(x, labels, dim, reduction):
 
 
 def _layer_norm(x, weight, bias, dims, eps):
+    weight = None if _is_only(weight, 1) else weight
+    bias = None if _is_only(bias, 0) else bias
     return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
+
+
+def _is_only(x: Tensor | None, value: float) -> bool:
+    """Whether ``x`` is that number, stretched: what stands in for one that was not given."""
+    return type(x) is Tensor and x.storage.size == 1 and x.storage[0] == value
 
 
 def _attention(causal: bool) -> Callable:

@@ -57,6 +57,7 @@ PROGRAMS = {
     "linear and softmax": lambda x, y, w: fused.softmax(fused.linear(x, w.T, w[0]), 1) * 2,
     "linear without a bias": lambda x, y, w: fused.linear(x, w[:, 0]).exp(),
     "rows": lambda x, y, w: fused.log_softmax(x, 0) + fused.layer_norm(y, 6, w[:, 0], w[:, 1]),
+    "rows as they are": lambda x, y, w: fused.layer_norm(x, 6) * fused.layer_norm(y, (4, 6)),
     "a loss": lambda x, y, w: fused.cross_entropy(x * 2, [0, 3, 5, 1]),
     "attention": lambda x, y, w: fused.attention(x, y, x + y),
     "causal attention": lambda x, y, w: fused.attention(x, y, x, np.eye(4) == 0, causal=True),

@@ -218,11 +218,12 @@ class TestCorners:
         assert loss.item() == 0
         np.testing.assert_array_equal(x.grad, np.zeros((3, 1)))
 
-    def test_the_mean_of_many_is_not_off(self):
-        """A million losses of ln 2 in float32, added one after the other, would be."""
-        x = mtlib.zeros(1, 2, dtype="float32").expand(10**6, 2)
-        loss = mtlib.fused.cross_entropy(x, np.zeros(10**6, int))
-        np.testing.assert_allclose(loss, np.log(2), rtol=4 * np.finfo(np.float32).eps)
+
+def test_the_mean_of_many_is_not_off():
+    """A million losses of ln 2 in float32, added one after the other, would be."""
+    x = mtlib.zeros(1, 2, dtype="float32").expand(10**6, 2)
+    loss = mtlib.fused.cross_entropy(x, np.zeros(10**6, int))
+    np.testing.assert_allclose(loss, np.log(2), rtol=4 * np.finfo(np.float32).eps)
 
 
 @nojit

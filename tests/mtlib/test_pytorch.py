@@ -139,3 +139,62 @@ def test_attention_to_its_mask(module):
         torch.nn.functional.scaled_dot_product_attention,
         *(rng.standard_normal(shape) for shape in shapes),
     )
+
+
+@both
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (3, 0), (0, 3)])
+def test_softmax(module, name, shape):
+    array = np.random.default_rng(0).standard_normal(shape)
+    for dim in range(-len(shape), len(shape)):
+        check_call(
+            lambda x, dim=dim: getattr(module, name)(x, dim),
+            lambda x, dim=dim: getattr(torch.nn.functional, name)(x, dim),
+            array,
+        )
+
+
+@both
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 4, 3), (2, 4, 3, 5)])
+def test_cross_entropy(module, reduction, shape):
+    rng, dim = np.random.default_rng(0), min(1, len(shape) - 1)
+    array = rng.standard_normal(shape)
+    labels = rng.integers(0, 4, (*shape[:dim], *shape[dim + 1 :]))
+    check_call(
+        lambda x: module.cross_entropy(x, labels, reduction),
+        lambda x: torch.nn.functional.cross_entropy(x, torch.tensor(labels), reduction=reduction),
+        array,
+    )
+
+
+@both
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "cross_entropy"])
+def test_rows_with_infinity_and_nan(module, name):
+    array = np.array([[np.inf, 0, 1], [np.nan, 0, 1], [-np.inf] * 3, [-np.inf, 0, 1]])
+    labels = np.zeros(4, int)
+    ours, theirs = mtlib.tensor(array), torch.tensor(array)
+    if name == "cross_entropy":
+        result = module.cross_entropy(ours, labels, "none")
+        expected = torch.nn.functional.cross_entropy(theirs, torch.tensor(labels), reduction="none")
+    else:
+        result = getattr(module, name)(ours, 1)
+        expected = getattr(torch.nn.functional, name)(theirs, 1)
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-12)
+
+
+@both
+@pytest.mark.parametrize(("shape", "normalized"), [((3, 4), 1), ((2, 3, 4), 2), ((2, 3, 4), 3)])
+@pytest.mark.parametrize("affine", [(), ("weight",), ("weight", "bias"), ("bias",)])
+def test_layer_norm(module, shape, normalized, affine):
+    rng, last = np.random.default_rng(0), shape[-normalized:]
+    arrays = [rng.standard_normal(s) for s in (shape, *(last for _ in affine))]
+
+    def call(function, x, *rest):
+        return function(x, last, **dict(zip(affine, rest, strict=True)), eps=0.01)
+
+    check_call(
+        lambda *operands: call(module.layer_norm, *operands),
+        lambda *operands: call(torch.nn.functional.layer_norm, *operands),
+        *arrays,
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib.kernels import attention, attention_blocks
+from mtlib.kernels import attention, attention_blocks, layer_norm
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.matmul import ijk
 from mtlib.ops import zips
@@ -203,3 +203,72 @@ def test_attention(counted_attention, mask, causal):
     met = 3 + 5 + 5 if causal else 5 + 5 + 5
     masked = (3 * 3 + 3 * 5 + 5 if causal else 7 * 5) if mask is not None else 0
     assert counted_attention[0] == (2 * (7 * 3 + met * (3 + 2) + masked), 2 * 7 * (2 + 1))
+
+
+@pytest.fixture
+def rows_counted(monkeypatch):
+    """Kernels over rows run as Python from here on; (loads, stores) of each.
+
+    What is copied to and from the workspace counts, labels too; the workspace, which is not flat,
+    does not.
+    """
+    runs = []
+
+    def run(self, threads, *arrays):
+        arrays = [Counting.over(x) if getattr(x, "ndim", 0) == 1 else x for x in arrays]
+        getattr(self.serial, "py_func", self.serial)(*arrays)
+        flat = [x for x in arrays if isinstance(x, Counting)]
+        assert all((x.loads <= 1).all() and (x.stores <= 1).all() for x in flat if x.size > 1)
+        runs.append(tuple(sum(getattr(x, c).sum() for x in flat) for c in ("loads", "stores")))
+
+    monkeypatch.setattr(Kernel, "run", run)
+    collect = layer_norm._collect  # the one inner function that meets an operand
+    monkeypatch.setattr(layer_norm, "_collect", getattr(collect, "py_func", collect))
+    return runs
+
+
+def both_ways(call, *operands) -> list[tuple[int, int]]:
+    """What is stated for forward and for backward."""
+    with mtlib.trace() as t:
+        y = call(*operands)
+        y.backward(mtlib.ones(y.shape))
+    return [(e.reads, e.writes) for e in t.events if e.kind == "fused"]
+
+
+row_layouts = pytest.mark.parametrize("layout", ["contiguous", "transposed", "stepped", "reversed"])
+
+
+def leaf(layout: str):
+    x = LAYOUTS[layout](mtlib.rand(6, 5, seed=2)).detach()
+    x.requires_grad = True
+    return x
+
+
+@row_layouts
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("f", [mtlib.fused.softmax, mtlib.fused.log_softmax])
+def test_softmax(rows_counted, layout, dim, f):
+    """Each element is brought in once and sent back once, however often it is needed."""
+    x = leaf(layout)
+    claims = both_ways(lambda x: f(x, dim), x)
+    assert claims == rows_counted == [(x.size, x.size), (2 * x.size, x.size)]
+
+
+@row_layouts
+def test_cross_entropy(rows_counted, layout):
+    """The logits and a label for each row; a loss, the largest and a sum for each row."""
+    x = leaf(layout)
+    n, rows = x.size, len(x)
+    claims = both_ways(lambda x: mtlib.fused.cross_entropy(x, [0] * rows, "none"), x)
+    assert claims == rows_counted == [(n + rows, 3 * rows), (n + 4 * rows, n)]
+
+
+@row_layouts
+def test_layer_norm(rows_counted, layout):
+    """Weight and bias are brought in once for all rows, and so are their gradients sent back."""
+    x = leaf(layout)
+    n, (rows, c) = x.size, x.shape
+    weight, bias = (mtlib.ones(c, requires_grad=True) for _ in range(2))
+    claims = both_ways(lambda x, w, b: mtlib.fused.layer_norm(x, c, w, b), x, weight, bias)
+    assert claims == [(n + 2 * c, n + 2 * rows), (2 * n + 2 * rows + c, n + 2 * c)]
+    assert claims == rows_counted
