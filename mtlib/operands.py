@@ -103,7 +103,8 @@ def cross_entropy_operands(logits: Tensor, labels, reduction: str) -> tuple[Tens
             f"have {classes}"
         )
     logits = lift(logits, common_dtype(name, logits), name)
-    return logits, labels.astype(np.int64, order="C", copy=False)
+    # A copy: what is changed before backward has not been checked, and a kernel would follow it.
+    return logits, labels.astype(np.int64, order="C")
 
 
 def _labels(labels) -> np.ndarray:

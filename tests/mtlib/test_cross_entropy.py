@@ -153,6 +153,14 @@ class TestLabels:
         module.cross_entropy(x, labels.copy()).backward()
         np.testing.assert_array_equal(grads[0], x.grad)
 
+    @both
+    def test_changed_before_backward_they_have_no_effect(self, module):
+        x, labels = mtlib.zeros(2, 2, requires_grad=True), np.array([0, 1])
+        loss = module.cross_entropy(x, labels, "sum")
+        labels[:] = 10**9
+        loss.backward()
+        np.testing.assert_array_equal(x.grad, [[-0.5, 0.5], [0.5, -0.5]])
+
 
 @nojit
 class TestCorners:

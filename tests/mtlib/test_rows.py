@@ -199,3 +199,4 @@ class TestDecay:
         out = np.empty_like(x)
         _decays(out, x)
         np.testing.assert_array_equal(out, [1, 1, 0, np.nan, 0, 0])
+        assert decay(dtype(0)) == 1  # as Python
