@@ -8,7 +8,7 @@ backward program in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +25,7 @@ from mtlib.memory import reading, rehearsal
 from mtlib.ops.views import Scatter
 from mtlib.ops.zips import Compare
 from mtlib.tensor import Tensor
-from mtlib.trace import alone, trace
+from mtlib.trace import Trace, alone, trace
 
 # Operations that keep a kernel of their own; the shape of each one's result.
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
@@ -83,20 +83,18 @@ class Program:
 
 def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
     """The program that ``call`` runs for ``tensors``, which it gets as a dict, by name."""
-    reader, enabled = _Reader(len(tensors)), grad_enabled()
+    enabled = grad_enabled()
     symbols = {
         name: Symbol(Node("input", name, (), x.layout, x.dtype), enabled and x.requires_grad)
         for name, x in tensors.items()
     }
-    with alone(), trace() as reader.made, reading(), read_by(reader.apply):
-        result = call(symbols)
-        single = isinstance(result, Tensor)
-        several = isinstance(result, (tuple, list)) and all(isinstance(x, Tensor) for x in result)
-        if not single and not several:
-            kind = type(result).__name__
-            raise TypeError(f"fuse: the program must return a tensor or several, got {kind}")
-        results = [reader.symbol(x) for x in ([result] if single else result)]
-        flows = [_flow(x, number, symbols.values()) for number, x in enumerate(results)]
+    with alone(), trace() as made, reading():
+        reader = _Reader(made, len(symbols))
+        with read_by(reader.apply):
+            result = call(symbols)
+            single = isinstance(result, Tensor)
+            results = [reader.symbol(x) for x in _several(result)]
+            flows = [_flow(x, number, symbols.values()) for number, x in enumerate(results)]
     return Program(
         tuple(x.node for x in symbols.values()),
         tuple(x.node for x in results),
@@ -104,6 +102,16 @@ def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
         tuple(gradients for _, gradients in flows),
         single,
     )
+
+
+def _several(result) -> Sequence[Tensor]:
+    """The tensors that a program returns, of which there may be one."""
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, (tuple, list)) and all(isinstance(x, Tensor) for x in result):
+        return result
+    kind = type(result).__name__
+    raise TypeError(f"fuse: the program must return a tensor or several, got {kind}")
 
 
 def _flow(output: Symbol, number: int, inputs: Iterable[Symbol]):
@@ -119,9 +127,13 @@ def _flow(output: Symbol, number: int, inputs: Iterable[Symbol]):
 
 
 class _Reader:
-    """Writes a node for each Function that is applied."""
+    """Writes a node for each Function that is applied.
 
-    def __init__(self, given: int) -> None:
+    ``made`` is the page on which all that the program makes by itself is entered.
+    """
+
+    def __init__(self, made: Trace, given: int) -> None:
+        self.made = made
         self.given = given  # so many nodes there are already: the inputs
         self.nodes: dict[tuple, Node] = {}
 
@@ -183,7 +195,7 @@ class _Reader:
         name = rest[0] if function is Compare else function.name
         how = rest[0] if kind == "reduce" else rest
         layout, dtype = output.layout, output.dtype
-        values = [_value(node) for node in nodes]
+        values = [node.value for node in nodes]
         if kind == "view" and values[0] is not None:
             return self._node("constant", "constant", (), layout, dtype, values[0])
         if kind in ("map", "zip") and None not in values:
@@ -204,8 +216,3 @@ class _Reader:
         if name == "pow" and values[1] == 2:
             kind, name, nodes = "zip", "mul", (nodes[0], nodes[0])
         return self._node(kind, name, nodes, layout, dtype, how)
-
-
-def _value(node: Node) -> float | None:
-    """The number that every element is, if that is known."""
-    return node.how if node.kind == "constant" and isinstance(node.how, float) else None

@@ -13,8 +13,7 @@ from mtlib.autograd import Function, no_grad
 from mtlib.fusion.capture import Program
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.expressions import NeedsStorage
-from mtlib.fusion.graph import Graph, Node
-from mtlib.fusion.tasks import source
+from mtlib.fusion.graph import Graph, Node, source
 from mtlib.layout import Layout
 from mtlib.tensor import Tensor
 from mtlib.trace import record_saved

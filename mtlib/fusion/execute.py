@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from mtlib.fusion.graph import Graph, Node
+from mtlib.fusion.graph import Graph, Node, source
 from mtlib.fusion.primitives import VIEWS, namespace
 from mtlib.fusion.schedule import is_there, schedule
 from mtlib.fusion.source import Source, write
-from mtlib.fusion.tasks import Call, Kernel, source
+from mtlib.fusion.tasks import Call, Kernel
 from mtlib.fusion.wording import Array
 from mtlib.kernels import jit
 from mtlib.layout import Shape
@@ -98,7 +98,7 @@ class _KernelRun:
             memory[node] = Tensor(storage, node.layout)
         threads = jit.threads_for(text.work)
         parts = () if self.parts is None else (max(threads, self.parts),)
-        space = [allocate(parts, node.dtype, text.name, role="workspace") for node in text.partial]
+        space = [allocate(parts, dtype, text.name, role="workspace") for dtype in text.partial]
         arrays = [place.array(memory) for place in self.places]
         _kernel(text.name, text.text).run(threads, *arrays, *space, *text.sizes, *parts)
 

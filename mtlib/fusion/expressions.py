@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from mtlib.fusion.graph import Node
+from mtlib.fusion.graph import Node, source
 from mtlib.fusion.primitives import VIEWS, WRITTEN
 from mtlib.layout import Layout
 
@@ -72,8 +72,8 @@ class Expressions:
         return self._known[start]
 
     def _is_loaded(self, node: Node) -> bool:
-        loose = node.kind == "constant" and isinstance(node.how, float)
-        return node in self.stored or (node.kind in ("input", "reduce", "constant") and not loose)
+        given = node.kind in ("input", "constant") and node.value is None
+        return given or node.kind == "reduce" or node in self.stored
 
     def _operands(self, node: Node, views: tuple[Node, ...]) -> list[tuple]:
         """What an element of ``node`` is computed from, as seen through ``views``."""
@@ -95,16 +95,8 @@ class Expressions:
         for view in views:
             layout = VIEWS[view.name](layout, *view.how)
             if layout is None:
-                raise NeedsStorage(_under(view))
+                raise NeedsStorage(source(view))
         return layout
-
-
-def _under(view: Node) -> Node:
-    """The nearest node under ``view`` that is not a view."""
-    node = view.args[0]
-    while node.kind == "view":
-        node = node.args[0]
-    return node
 
 
 def in_order(expressions: Iterable) -> list:

@@ -214,7 +214,7 @@ def _key(name: str, x) -> tuple:
             f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, and only numbers, "
             "strings, tuples and the like beside them"
         ) from None
-    return type(x), x
+    return type(x), x, repr(x)  # (1,) and (1.0,) are equal, and so are 0.0 and -0.0
 
 
 def _title(fn: Callable) -> str:

@@ -42,6 +42,11 @@ class Node:
         return self.layout.shape
 
     @property
+    def value(self) -> float | None:
+        """The number that every element is, if that is known."""
+        return self.how if self.kind == "constant" and isinstance(self.how, float) else None
+
+    @property
     def is_elementwise(self) -> bool:
         """Whether each element comes from the elements at its own place."""
         return self.kind in ("map", "zip")
@@ -91,9 +96,16 @@ class Graph:
         if node in self.inputs:
             return "input"
         if node.kind == "constant":
-            return f"constant {node.how}" if isinstance(node.how, float) else "constant"
+            return "constant" if node.value is None else f"constant {node.value}"
         what = f"{node.kind} {', '.join(a.label for a in node.args)}"
         return f"{what}, {detail}" if (detail := _detail(node)) else what
+
+
+def source(node: Node) -> Node:
+    """What lies in memory where ``node`` is looked at: itself, or what it is a view of."""
+    while node.kind == "view":
+        node = node.args[0]
+    return node
 
 
 def _detail(node: Node) -> str:

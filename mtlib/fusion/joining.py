@@ -16,7 +16,7 @@ from math import prod
 from mtlib.fusion.expressions import Apply, Expressions, Load, Number, cost, in_order, loads
 from mtlib.fusion.graph import Graph, Node
 from mtlib.fusion.tasks import Call, Kernel, Task, same_outer
-from mtlib.kernels.jit import SMALL
+from mtlib.kernels import jit
 
 
 class Steps:
@@ -36,6 +36,10 @@ class Steps:
             elif node.kind == "reduce" or node in self.stored:
                 self.tasks[node] = task = self._task(node)
                 self.steps[node] = Kernel([task])
+        for step in self.steps.values():
+            if isinstance(step, Call):
+                self._look_at(step.node.args)
+        self._look_at(graph.outputs)
         self._join_users()
         self._join_siblings()
 
@@ -52,6 +56,11 @@ class Steps:
         dims = [d for d in range(len(space)) if space[d] != 1]
         outer = tuple(d for d in dims if d not in folded)
         return Task(node, expression, space, outer, tuple(d for d in dims if d in folded))
+
+    def _look_at(self, nodes: Iterable[Node]) -> None:
+        """Make sure that the views of memory that are looked at from outside are possible."""
+        for node in nodes:
+            self.expressions.of(node)
 
     def _join_users(self) -> None:
         """Put each reduction and those that use its totals into one kernel, where they fit."""
@@ -71,7 +80,7 @@ class Steps:
 
     def _join(self, kernel: Kernel, other: Kernel, user: Task, outer: tuple[int, ...]) -> None:
         """Join the kernels if ``user`` can walk ``outer`` as its outer loops."""
-        if not outer and prod(user.space) > SMALL:
+        if not outer and prod(user.space) > jit.SMALL:
             return  # threads share out one fold of everything, not what comes after it
         before = user.outer, user.inner
         if user.outer != outer:

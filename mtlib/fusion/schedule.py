@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from mtlib.fusion.expressions import NeedsStorage
-from mtlib.fusion.graph import Graph, Node
+from mtlib.fusion.graph import Graph, Node, source
 from mtlib.fusion.joining import Steps
-from mtlib.fusion.tasks import Call, Kernel, fused_into, source
+from mtlib.fusion.tasks import Call, Kernel, fused_into
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,4 +86,4 @@ def _required(graph: Graph, kept: Collection[Node]) -> dict[Node, str]:
 
 def is_there(node: Node, graph: Graph) -> bool:
     """Whether ``node`` lies in memory before anything runs."""
-    return node in graph.inputs or (node.kind == "constant" and not isinstance(node.how, float))
+    return node in graph.inputs or (node.kind == "constant" and node.value is None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from mtlib.fusion.expressions import cost
-from mtlib.fusion.graph import Node
 from mtlib.fusion.loops import Loop, Nest, loop_nest
 from mtlib.fusion.primitives import FOLDS
 from mtlib.fusion.tasks import Kernel, Task
 from mtlib.fusion.wording import Array, Wording
-from mtlib.kernels.jit import SMALL
+from mtlib.kernels import jit
 
 INDENT = "    "
 WIDEST = 1024  # totals that are added to at once: few enough to stay in the first-level cache
@@ -21,7 +22,7 @@ WIDEST = 1024  # totals that are added to at once: few enough to stay in the fir
 class Source:
     """The text of a kernel, and what it has to be called with.
 
-    The arguments are ``arrays``; for each node in ``partial``, room for a total of each part; then
+    The arguments are ``arrays``; for each dtype in ``partial``, room for a total of each part; then
     ``sizes``; then, if the loop ``shared`` is dealt out in parts, how many there are.  A part may
     be ``widest`` turns long.  ``work`` is an estimate in scalar operations; ``reads`` and
     ``writes`` are in elements.
@@ -30,7 +31,7 @@ class Source:
     name: str
     text: str
     arrays: tuple[Array, ...]
-    partial: tuple[Node, ...]
+    partial: tuple[np.dtype, ...]
     sizes: tuple[int, ...]
     shared: Loop | None
     widest: int | None
@@ -43,7 +44,7 @@ def write(kernel: Kernel, name: str) -> Source:
     """The source of ``kernel`` as a function ``name``."""
     writer = _Writer(kernel)
     writer.write()
-    names = [*writer.words.arrays.values(), *(f"{x}_of" for x in writer.partial.values())]
+    names = [*writer.words.arrays.values(), *writer.partial]
     sizes = [f"n{loop.variable}" for loop in writer.loops]
     parts = ["parts"] if writer.shared else []
     head = f"def {name}({', '.join([*names, *sizes, *parts])}):"
@@ -51,7 +52,7 @@ def write(kernel: Kernel, name: str) -> Source:
         name=name,
         text="\n".join([head, *writer.lines]),
         arrays=tuple(writer.words.arrays),
-        partial=tuple(writer.partial),
+        partial=tuple(writer.partial.values()),
         sizes=tuple(loop.size for loop in writer.loops),
         shared=writer.shared,
         widest=WIDEST if writer.lane else None,
@@ -70,7 +71,8 @@ class _Writer:
         if self.lane is not None:  # then totals are elements of a row, in memory
             kernel.stored |= folded
         self.words = Wording(kernel, folded if self.lane is None else set())
-        self.partial: dict[Node, str] = {}
+        self.partial: dict[str, np.dtype] = {}
+        self.totals: dict[Task, str] = {}
         self.loops: dict[Loop, None] = {}
         self.lines: list[str] = []
         self.writes = 0
@@ -78,7 +80,7 @@ class _Writer:
         # the first can be left to ``each``.
         around = [*self.outer, *([self.lane] if self.lane else [])]
         alone = len(around) == 1 and (self.lane or not any(nest.inner for nest in self.nests))
-        self.shared = around[0] if alone else None
+        self.shared = self.dealt = around[0] if alone else None
 
     def write(self) -> None:
         depth = self._open_parts(1) if self.shared else 1
@@ -89,7 +91,7 @@ class _Writer:
             depth = self._open(loop, depth)
         for nest in self.nests:
             folds = [task for task in nest.tasks if task.is_reduce]
-            large = prod(loop.size for loop in nest.inner) > SMALL
+            large = prod(loop.size for loop in nest.inner) > jit.SMALL
             if folds and large and not self.outer and not self.lane:
                 self._fold_everything(nest, folds, depth)
             elif folds and self.lane:
@@ -105,26 +107,34 @@ class _Writer:
             self._line(depth, f"{self._total(task)} = {self._start(task)}")
         self._walk(nest, [*nest.inner, *([self.lane] if self.lane else [])], depth)
         for task in folds:
-            if task.node in self.kernel.stored:
-                self._line(depth, f"{self._place(nest, task)} = {self._total(task)}")
+            self._folded(nest, task, depth)
 
     def _fold_everything(self, nest: Nest, folds: list[Task], depth: int) -> None:
         """Each thread folds its part, then the totals of the parts are folded."""
-        self.shared = nest.inner[0]
+        self.shared = self.dealt = nest.inner[0]
         inside = self._open_parts(depth)
         for task in folds:
             self._line(inside, f"{self._total(task)} = {self._start(task)}")
         self._walk(nest, nest.inner, inside)
-        for task in folds:
-            self.partial[task.node] = self._total(task)
-            self._line(inside, f"{self._total(task)}_of[part] = {self._total(task)}")
-        for task in folds:
+        self.dealt = None
+        totals = {task: self.words.free(f"{self._total(task)}_of") for task in folds}
+        for task, of_parts in totals.items():
+            self.partial[of_parts] = _accumulator(task)
+            self._line(inside, f"{of_parts}[part] = {self._total(task)}")
+        for task, of_parts in totals.items():
             total = self._total(task)
             self._line(depth, f"{total} = {self._start(task)}")
             self._line(depth, "for part in range(parts):")
-            self._line(depth + 1, f"{total} = {self._fold(task)}({total}, {total}_of[part])")
-            if task.node in self.kernel.stored:
-                self._line(depth, f"{self._place(nest, task)} = {total}")
+            self._line(depth + 1, f"{total} = {self._fold(task)}({total}, {of_parts}[part])")
+            self._folded(nest, task, depth)
+
+    def _folded(self, nest: Nest, task: Task, depth: int) -> None:
+        """What is to be done with a total that is complete."""
+        label = self.words.labels[task.node]
+        if label != self._total(task):
+            self._line(depth, f"{label} = {task.node.dtype}({self._total(task)})")
+        if task.node in self.kernel.stored:
+            self._line(depth, f"{self._place(nest, task)} = {label}")
 
     def _walk(self, nest: Nest, loops: list[Loop], depth: int) -> None:
         """The loops, and in each the lines that depend on it and on no loop further inside."""
@@ -155,7 +165,7 @@ class _Writer:
         """Begin a loop; the depth inside it."""
         i = loop.variable
         self.loops[loop] = None
-        if loop == self.shared:
+        if loop == self.dealt:
             self._line(depth, f"for {i} in range({i}0, {i}1):")
         else:
             each = "each" if loop in self.outer[:1] and not self.shared else "range"
@@ -174,10 +184,28 @@ class _Writer:
         return self.words.element(nest.accesses[task])
 
     def _total(self, task: Task) -> str:
-        return self.words.labels[task.node]
+        """The number in which a fold is collected."""
+        if task not in self.totals:
+            label = self.words.labels[task.node]
+            wide = _accumulator(task) != task.node.dtype
+            self.totals[task] = self.words.free(f"{label}_wide") if wide else label
+        return self.totals[task]
 
     def _start(self, task: Task) -> str:
-        return self.words.number(float(FOLDS[task.node.name][0]), task.node.dtype)
+        value = float(FOLDS[task.node.name][0])
+        if self.lane is None and _accumulator(task) != task.node.dtype:
+            return f"float64({value})"
+        return self.words.number(value, task.node.dtype)
 
     def _fold(self, task: Task) -> str:
         return f"fold_{FOLDS[task.node.name][1]}"
+
+
+def _accumulator(task: Task) -> np.dtype:
+    """The dtype in which a number is folded.
+
+    Many float32 numbers are added up in float64.  Each of the compiler's few totals is added to one
+    after the other, so its error would grow with the length.
+    """
+    adds = FOLDS[task.node.name][1] in ("add", "mul")
+    return np.dtype(np.float64) if adds else task.node.dtype

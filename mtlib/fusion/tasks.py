@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mtlib.fusion.expressions import applied, loads
-from mtlib.fusion.graph import Node
+from mtlib.fusion.graph import Node, source
 from mtlib.layout import Layout, Shape, index
 
 
@@ -99,13 +99,6 @@ class Call:
     @property
     def needed(self) -> set[Node]:
         return {source(a) for a in self.node.args}
-
-
-def source(node: Node) -> Node:
-    """What lies in memory where ``node`` is looked at: itself, or what it is a view of."""
-    while node.kind == "view":
-        node = node.args[0]
-    return node
 
 
 def fused_into(kernel: Kernel) -> set[Node]:

@@ -53,7 +53,7 @@ class Wording:
         self.taken = {*namespace(range), "part", "parts", "range"}
         nodes = {x.node for task in kernel.tasks for x in in_order([task.expression])}
         for node in sorted(nodes | kernel.made, key=lambda node: node.number):
-            self.labels[node] = self._free(node.label)
+            self.labels[node] = self.free(node.label)
         self.arrays: dict[Array, str] = {}
         self.reads = 0
         self._elements: dict[str, str] = {}
@@ -143,9 +143,9 @@ class Wording:
             name = self.labels[access.node]
             others = sum(a.node is access.node for a in self.arrays)
             if access.node in self.totals:
-                name = self._free(f"{name}_out")  # the plain name is that of the number
+                name = self.free(f"{name}_out")  # the plain name is that of the number
             elif others:
-                name = self._free(f"{name}_{others}")
+                name = self.free(f"{name}_{others}")
             self.arrays[array] = name
         variables = ", ".join(loop.variable for loop, _ in access.walked())
         return f"{self.arrays[array]}[{variables or 0}]"
@@ -157,10 +157,10 @@ class Wording:
         variables = "".join(loop.variable for loop, _ in access.walked())
         name = f"{self.arrays[Array.of(access)]}_{variables or 0}"
         if name not in self._elements:
-            self._elements[name] = self._free(name)
+            self._elements[name] = self.free(name)
         return self._elements[name]
 
-    def _free(self, name: str) -> str:
+    def free(self, name: str) -> str:
         """``name``, or if that is taken one like it."""
         while name in self.taken:
             name += "_"

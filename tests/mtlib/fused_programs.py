@@ -75,8 +75,18 @@ def operands(dtype=np.float64, layout=lambda a: a) -> list[np.ndarray]:
     return [layout(np.asarray(a, dtype)) for a in arrays]
 
 
-def check(fn, arrays, **tolerance):
-    """Results and gradients of ``fuse(fn)`` are those of ``fn``; the fused function."""
+GRADIENTS = {
+    "contiguous": mtlib.tensor,
+    "by columns": lambda d: mtlib.from_numpy(np.asarray(d, order="F")),
+    "one number": lambda d: mtlib.full((), 0.5, dtype=d.dtype).expand(d.shape),
+}
+
+
+def check(fn, arrays, lying="contiguous", **tolerance):
+    """Results and gradients of ``fuse(fn)`` are those of ``fn``; the fused function.
+
+    ``lying`` is how the gradients lie that flow in: see ``GRADIENTS``.
+    """
     fused = mtlib.fuse(fn)
     found = []
     for f in (fn, fused):
@@ -87,8 +97,8 @@ def check(fn, arrays, **tolerance):
         results = [results] if isinstance(results, mtlib.Tensor) else results
         for i, result in enumerate(results):
             if result.requires_grad:
-                gradient = mtlib.tensor(fill("any", result.shape, result.dtype, i))
-                result.backward(gradient, retain_graph=True)
+                d = fill("any", result.shape, result.dtype, i)
+                result.backward(GRADIENTS[lying](d), retain_graph=True)
         found.append((results, [x.grad for x in inputs]))
     (results, gradients), (fused_results, fused_gradients) = found
     for one, other in zip(results, fused_results, strict=True):
@@ -100,6 +110,13 @@ def check(fn, arrays, **tolerance):
         if one is not None:
             assert one.dtype == other.dtype
             np.testing.assert_allclose(other, one, **tolerance)
+    return fused
+
+
+def shown(fn, *shapes):
+    """``fn`` fused, and called once on tensors of ``shapes``."""
+    fused = mtlib.fuse(fn)
+    fused(*(mtlib.rand(*shape, requires_grad=True) for shape in shapes))
     return fused
 
 

@@ -1,0 +1,173 @@
+"""fuse: what becomes one kernel, what is kept, and what that costs."""
+
+import importlib
+import pkgutil
+import re
+
+import numpy as np
+import pytest
+
+import mtlib
+from mtlib import memory
+from mtlib.fusion import execute
+from mtlib.fusion.capture import CALLS
+from mtlib.fusion.primitives import PRIMITIVES, WRITTEN
+from mtlib.fusion.rewriting import APART
+
+from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax
+from .test_traffic import Counting
+
+
+def test_softmax_is_one_kernel_each_way():
+    fused = shown(softmax, (5, 7))
+    assert len(fused.schedule.steps) == len(fused.backward[0].schedule.steps) == 1
+    assert fused.source.count("for i in each(ni)") == 2
+
+
+def test_a_naive_product_becomes_one_loop_nest():
+    """No intermediate in either direction, and nothing of it kept for backward."""
+    a, b = (mtlib.rand(*s, requires_grad=True) for s in ((20, 40), (40, 30)))
+    matmul = mtlib.fuse(mtlib.naive.matmul)
+    matmul(a, b)
+    with mtlib.trace() as t:
+        c = matmul(a, b)
+        c.backward(mtlib.ones(20, 30))
+    assert [(e.name, e.kind, e.phase) for e in t.events] == [
+        ("matmul", "fused", "forward"),
+        ("matmul_backward_1", "fused", "backward"),
+        ("matmul_backward_2", "fused", "backward"),
+    ]
+    assert t.saved_bytes == a.nbytes + b.nbytes
+    assert {buffer.shape for buffer in t.buffers} <= {
+        *((20, 1, 30), (20, 40, 1), (1, 40, 30)),
+        *((20, 30), (20, 40), (40, 30)),
+    }
+
+
+def test_a_naive_product_that_would_not_fit(monkeypatch):
+    """Its intermediate of 134 MB is refused when it is run; fused it is never made."""
+    monkeypatch.setattr(memory, "available_bytes", lambda: 10**8)
+    a, b = (mtlib.rand(256, 256, seed=i) for i in (0, 1))
+    with pytest.raises(MemoryError, match=r"^matmul: the zipped intermediate .* 134\.2 MB"):
+        mtlib.naive.matmul(a, b)
+    product = mtlib.fuse(mtlib.naive.matmul)(a, b)
+    np.testing.assert_allclose(product, a.numpy() @ b.numpy(), rtol=1e-12)
+
+
+def test_saved_for_backward_are_inputs_and_totals():
+    x = mtlib.rand(64, 100, requires_grad=True)
+    fused = mtlib.fuse(softmax)
+    fused(x)
+    with mtlib.trace() as t:
+        fused(x)
+    assert t.saved_bytes == x.nbytes + 2 * 64 * 8  # and the largest and the sum of each row
+    with mtlib.trace() as naive:
+        softmax(x)
+    assert naive.saved_bytes > 2 * x.nbytes
+
+
+def test_costly_work_is_stored_rather_than_repeated():
+    fused = shown(lambda x: (x.exp().sum(0), x.exp().sum(1)), (50, 60))
+    assert "storing it costs less than computing it again" in fused.explain()
+    fused = shown(lambda x: ((x + 1).sum(0), (x + 1).sum(1)), (50, 60))
+    assert "storing it" not in fused.explain()
+
+
+def test_users_of_one_input_share_a_kernel():
+    fused = shown(lambda x: (x.max(1), x.min(1), x.exp().sum(1)), (50, 60))
+    assert len(fused.schedule.steps) == 1
+    assert fused.source.partition("_backward")[0].count("for j in range(nj)") == 1
+
+
+def test_a_kernel_never_waits_for_itself():
+    """The last sum needs the product, which needs the first sum of the same rows."""
+
+    def program(x):
+        return (x.sum(1, keepdim=True) * x @ x.T).sum(1) + x.sum(1)
+
+    fused = check(program, [np.random.default_rng(0).random((6, 6))], rtol=1e-9)
+    kinds = [type(step).__name__ for step in fused.schedule.steps]
+    assert kinds == ["Kernel", "Call", "Kernel"]
+
+
+def test_every_operation_can_be_read():
+    """A new one has to be written, called or taken apart; else its kernel would meet a symbol."""
+    rooms = [f"ops.{room}" for room in ("maps", "zips", "reductions", "views")]
+    rooms += [f"fused.{info.name}" for info in pkgutil.iter_modules(mtlib.fused.__path__)]
+    values = [x for room in rooms for x in vars(importlib.import_module(f"mtlib.{room}")).values()]
+    functions = {x for x in values if isinstance(x, type) and issubclass(x, mtlib.Function)}
+    abstract = {f for f in functions if f.__name__.startswith("_") or f.__subclasses__()}
+    assert functions - abstract - {mtlib.Function} == {*PRIMITIVES, *CALLS, *APART}
+    written = {f.name for f in PRIMITIVES if f.kind in ("map", "zip")} - {"scatter", "compare"}
+    assert written <= set(WRITTEN)
+
+
+def test_one_text_is_compiled_once():
+    first, second = mtlib.fuse(softmax), mtlib.fuse(softmax)
+    before = execute._kernel.cache_info().misses
+    first(mtlib.rand(9, 8)), first(mtlib.rand(5, 3)), second(mtlib.rand(7, 7))
+    assert execute._kernel.cache_info().misses <= before + 1
+
+
+def test_reads_and_writes_are_those_of_the_loops(plain):
+    """As stated in the ledger, against loads and stores counted in the text itself."""
+    for name in ("softmax", "zip and reduce", "one column of y", "mean and variance", "where"):
+        plain.clear()
+        fused = mtlib.fuse(PROGRAMS[name])
+        inputs = [mtlib.from_numpy(a) for a in operands()]
+        counted = []
+
+        def run(self, threads, *arguments, counted=counted):
+            arrays = [Counting.over(x) if isinstance(x, np.ndarray) else x for x in arguments]
+            self.function(*arrays)
+            counted.extend(x for x in arrays if isinstance(x, Counting))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PlainKernel, "run", run)
+            with mtlib.trace() as t:
+                fused(*inputs)
+        inputs_only = [x for x in counted if not x.stores.any()]
+        assert t.reads == sum(int(x.loads.sum()) for x in inputs_only) > 0, name
+        stored = [x for x in counted if x.stores.any()]
+        assert t.writes == sum(x.size for x in stored), name
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_long_program():
+    """Neither the depth of Python's stack nor that of its brackets is a limit."""
+
+    def program(x):
+        for _ in range(1000):
+            x = (x + 1) * 0.5
+        return x.sum()
+
+    fused = shown(program, (3,))
+    assert max(map(len, fused.source.splitlines())) < 120
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_program_that_uses_each_step_twice():
+    def program(x):
+        for _ in range(60):
+            x = x + x
+        return x
+
+    x = mtlib.ones(2)
+    assert mtlib.fuse(program)(x).tolist() == [2.0**60] * 2
+
+
+def test_explained():
+    """Numbers and names in the explanation are those of what ran."""
+    x = mtlib.rand(50, 60, requires_grad=True)
+    fused = mtlib.fuse(softmax)
+    y = fused(x)
+    with mtlib.trace() as t:
+        fused(x)
+    text = fused.explain()
+    assert f"fused: 1 kernel, {t.reads:,} elements read, {t.writes:,} written" in text
+    assert re.search(r"backward from d, for which .*x.* is kept \(24,800 bytes\)", text)
+    with mtlib.no_grad(), mtlib.trace() as naive:
+        softmax(x)
+    assert f"5 operations, {naive.reads:,} elements read, {naive.writes:,} written" in text
+    on_the_way = naive.allocated_bytes - y.nbytes
+    assert f"{on_the_way:,} bytes made on the way" in text
