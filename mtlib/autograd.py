@@ -265,7 +265,7 @@ class Function:
         raise NotImplementedError(f"{who}.backward is not written: {who} has no gradient")
 
     @staticmethod
-    def traffic(inputs, output) -> tuple[int, int]:
+    def traffic(ctx: Context, inputs, output) -> tuple[int, int]:
         """Elements (loaded, stored): by default each input and each output once."""
         return sum(x.size for x in inputs), output.size
 
@@ -312,7 +312,7 @@ class Function:
         with Recording(cls.name, cls.kind, inputs) as recording:
             output = cls._run(ctx, arguments)
             saved = [x.storage for x in ctx._saved or () if x is not None]
-            recording.finish([output], saved, cls.traffic(inputs, output))
+            recording.finish([output], saved, cls.traffic(ctx, inputs, output))
         return output
 
 

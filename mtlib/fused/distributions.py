@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import nan, prod
+from math import nan
 
 from mtlib.autograd import Function
 from mtlib.kernels import cross_entropy as entropy
@@ -16,53 +16,43 @@ from mtlib.tensor import Tensor
 from mtlib.trace import Recording
 
 
-class Softmax(Function):
-    """y = eˣ / Σ eˣ, dx = y (d - Σ d y): y is all that backward needs"""
+class _OfRows(Function):
+    """softmax or its logarithm; the result is all that backward needs."""
 
-    name = "softmax"
-
-    @staticmethod
-    def forward(ctx, x, dim):
-        return _forward(ctx, x, dim, logarithm=False)
-
-    @staticmethod
-    def backward(ctx, d):
-        return _backward(ctx, d), None
-
-
-class LogSoftmax(Function):
-    """y = x - ln Σ eˣ, dx = d - eʸ Σ d: y is all that backward needs"""
-
-    name = "log_softmax"
+    logarithm: bool
 
     @staticmethod
     def forward(ctx, x, dim):
-        return _forward(ctx, x, dim, logarithm=True)
+        function, y = ctx.function, _like(x, ctx.function.name)
+        layouts, arrays = (y.layout, x.layout), (y.storage, x.storage)
+        kernels.softmax(function.name, (dim,), layouts, *arrays, function.logarithm)
+        ctx.save_for_backward(y)
+        ctx.dim = dim
+        return y
 
     @staticmethod
     def backward(ctx, d):
-        return _backward(ctx, d), None
+        (y,), function = ctx.saved_tensors, ctx.function
+        name = f"{function.name}_backward"
+        with Recording(name, "fused", (y, d)) as recording:
+            dx = _like(y, name)
+            layouts = (dx.layout, y.layout, d.layout)
+            arrays = (dx.storage, y.storage, d.storage)
+            kernels.softmax_backward(name, (ctx.dim,), layouts, *arrays, function.logarithm)
+            recording.finish([dx], (), (2 * y.size, y.size))
+        return dx, None
 
 
-def _forward(ctx, x: Tensor, dim: int, logarithm: bool) -> Tensor:
-    name = ctx.function.name
-    y = _like(x, name)
-    kernels.softmax(name, (dim,), (y.layout, x.layout), y.storage, x.storage, logarithm)
-    ctx.save_for_backward(y)
-    ctx.dim, ctx.logarithm = dim, logarithm
-    return y
+class Softmax(_OfRows):
+    """y = eˣ / Σ eˣ, dx = y (d - Σ d y)"""
+
+    name, logarithm = "softmax", False
 
 
-def _backward(ctx, d: Tensor) -> Tensor:
-    (y,) = ctx.saved_tensors
-    name = f"{ctx.function.name}_backward"
-    with Recording(name, "fused", (y, d)) as recording:
-        dx = _like(y, name)
-        layouts = (dx.layout, y.layout, d.layout)
-        arrays = (dx.storage, y.storage, d.storage)
-        kernels.softmax_backward(name, (ctx.dim,), layouts, *arrays, ctx.logarithm)
-        recording.finish([dx], (), (2 * y.size, y.size))
-    return dx
+class LogSoftmax(_OfRows):
+    """y = x - ln Σ eˣ, dx = d - eʸ Σ d"""
+
+    name, logarithm = "log_softmax", True
 
 
 def _like(x: Tensor, name: str) -> Tensor:
@@ -116,9 +106,8 @@ class CrossEntropy(Function):
         return dx, None, None, None
 
     @staticmethod
-    def traffic(inputs, output):
-        (x,) = inputs
-        rows = prod(n for d, n in enumerate(x.shape) if d != class_dim(x))
+    def traffic(ctx, inputs, output):
+        (x,), rows = inputs, ctx.labels.size
         return x.size + rows, output.size + 2 * rows
 
 

@@ -16,6 +16,8 @@ from mtlib.trace import Recording
 class Attention(Function):
     """f(q, k, v, mask) = P v with P = softmax(q kᵀ · scale + mask), for stacks of one batch shape.
 
+    If ``causal``, query i sees keys 0 to i.
+
     With d the gradient of the result, ∘ element by element and D = Σ d ∘ f for each query: that of
     v is Pᵀ d, that of the scores dS = P ∘ (d vᵀ - D), which is the mask's too, that of q is
     dS k · scale and that of k is dSᵀ q · scale.  P is not saved, but the logarithm of the sum that
@@ -23,27 +25,26 @@ class Attention(Function):
     """
 
     name = "attention"
-    causal = False
 
     @staticmethod
-    def forward(ctx, q, k, v, mask, scale):
-        ctx.scale = scale
+    def forward(ctx, q, k, v, mask, causal, scale):
+        ctx.causal, ctx.scale = causal, scale
         out = Tensor.empty((*q.shape[:-1], v.shape[-1]), q.dtype, "attention")
         lse = Tensor.empty(q.shape[:-1], q.dtype, "attention")
         ctx.save_for_backward(q, k, v, mask, out, lse)
         operands = map(_stack, (q, k, v, mask))
-        kernels.forward(out.storage, lse.storage, *operands, ctx.function.causal, scale)
+        kernels.forward(out.storage, lse.storage, *operands, causal, scale)
         return out
 
     @staticmethod
     def backward(ctx, d):
         q, k, v, mask, out, lse = ctx.saved_tensors
-        causal, wanted = ctx.function.causal, 4 if ctx.needs_input_grad[3] else 3
+        causal, wanted = ctx.causal, 4 if ctx.needs_input_grad[3] else 3
+        name = "attention_backward"
         inputs = [x for x in (d, *ctx.saved_tensors) if x is not None]
-        with Recording("attention", "fused", inputs) as recording:
+        with Recording(name, "fused", inputs) as recording:
             gradients = [
-                Tensor.empty(x.shape, x.dtype, "attention", zero=True)
-                for x in (q, k, v, mask)[:wanted]
+                Tensor.empty(x.shape, x.dtype, name, zero=True) for x in (q, k, v, mask)[:wanted]
             ]
             storages = [x.storage for x in gradients]
             saved = out.storage, lse.storage, *map(_stack, (q, k, v, mask))
@@ -51,19 +52,12 @@ class Attention(Function):
             shapes = q.shape, v.shape
             traffic = kernels.backward_traffic(*shapes, mask is not None, wanted == 4, causal)
             recording.finish(gradients, [], traffic)
-        return *gradients, *[None] * (5 - wanted)
+        return *gradients, *[None] * (6 - wanted)
 
-    @classmethod
-    def traffic(cls, inputs, output):
+    @staticmethod
+    def traffic(ctx, inputs, output):
         q, _, v, *mask = inputs
-        return kernels.forward_traffic(q.shape, v.shape, bool(mask), cls.causal)
-
-
-class CausalAttention(Attention):
-    """The same where query i sees keys 0 to i."""
-
-    name = "attention"
-    causal = True
+        return kernels.forward_traffic(q.shape, v.shape, bool(mask), ctx.causal)
 
 
 def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = None) -> Tensor:
@@ -93,7 +87,7 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
     q, k, v = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
     if mask is not None and mask.shape != scores:
         mask = mask.expand(scores)
-    return (CausalAttention if causal else Attention).apply(q, k, v, mask, scale)
+    return Attention.apply(q, k, v, mask, causal, scale)
 
 
 def _stack(x: Tensor | None) -> Stack | None:

@@ -31,9 +31,10 @@ class LayerNorm(Function):
         name, dtype = "layer_norm", x.dtype
         y = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
         mean, scale = (Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(2))
-        affine = (expand(t.layout, x.shape) for t in (weight, bias))
+        w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
+        affine = (expand(t.layout, x.shape) for t in (w, b))
         layouts = (y.layout, x.layout, per_row(mean.layout, x.shape, dims), *affine)
-        arrays = (t.storage for t in (y, x, mean, scale, weight, bias))
+        arrays = (t.storage for t in (y, x, mean, scale, w, b))
         kernels.layer_norm(name, dims, layouts, *arrays, dtype.type(eps))
         ctx.save_for_backward(x, weight, mean, scale)
         ctx.dims = dims
@@ -42,28 +43,38 @@ class LayerNorm(Function):
     @staticmethod
     def backward(ctx, d):
         x, weight, mean, scale = ctx.saved_tensors
-        name, dtype, needs = "layer_norm_backward", x.dtype, ctx.needs_input_grad[1:3]
-        with Recording(name, "fused", (x, d, weight)) as recording:
+        name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
+        shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
+        w = _or_number(weight, 1, dtype)
+        with Recording(name, "fused", [t for t in (x, d, weight) if t is not None]) as recording:
             dx = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
             dw, db = (
-                Tensor.empty(weight.shape if needed else (0,), dtype, name, zero=True)
-                for needed in needs
+                Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
             )
-            rows = per_row(mean.layout, x.shape, ctx.dims)
-            sums = expand(contiguous(weight.shape), x.shape)
-            layouts = (dx.layout, x.layout, d.layout, rows, expand(weight.layout, x.shape), sums)
-            arrays = (t.storage for t in (dx, dw, db, x, d, mean, scale, weight))
-            kernels.layer_norm_backward(name, ctx.dims, layouts, *arrays)
-            reads = 2 * x.size + 2 * mean.size + weight.size
+            rows = per_row(mean.layout, x.shape, dims)
+            sums = expand(contiguous(shape), x.shape)
+            layouts = (dx.layout, x.layout, d.layout, rows, expand(w.layout, x.shape), sums)
+            arrays = (t.storage for t in (dx, dw, db, x, d, mean, scale, w))
+            kernels.layer_norm_backward(name, dims, layouts, *arrays)
+            reads = 2 * x.size + 2 * mean.size + (0 if weight is None else weight.size)
             outputs = [dx, *(t for t, needed in zip((dw, db), needs, strict=True) if needed)]
             recording.finish(outputs, (), (reads, sum(t.size for t in outputs)))
         return dx, dw if needs[0] else None, db if needs[1] else None, None, None
 
     @staticmethod
-    def traffic(inputs, output):
-        x, weight, _ = inputs
-        rows = prod(x.shape[: -weight.ndim])
+    def traffic(ctx, inputs, output):
+        rows = prod(output.shape[: ctx.dims[0]])
         return sum(t.size for t in inputs), output.size + 2 * rows
+
+
+@lru_cache
+def _number(value: float, dtype: np.dtype) -> Tensor:
+    return Tensor(np.full(1, value, dtype), contiguous(()))
+
+
+def _or_number(x: Tensor | None, value: float, dtype: np.dtype) -> Tensor:
+    """``x``, or if it was not given the number that does nothing."""
+    return _number(value, dtype) if x is None else x
 
 
 def layer_norm(
@@ -86,13 +97,4 @@ def layer_norm(
             [-1.2247,  0.    ,  1.2247]])
     """
     x, weight, bias, dims = layer_norm_operands(x, normalized_shape, weight, bias, eps)
-    shape = x.shape[dims[0] :]
-    weight = _everywhere(1, shape, x.dtype) if weight is None else weight
-    bias = _everywhere(0, shape, x.dtype) if bias is None else bias
     return LayerNorm.apply(x, weight, bias, dims, eps)
-
-
-@lru_cache(maxsize=1024)
-def _everywhere(value: float, shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
-    """A single number, stretched to ``shape``."""
-    return Tensor(np.full(1, value, dtype), expand(contiguous(()), shape))

@@ -40,7 +40,7 @@ class MatMul(Function):
         return da, db
 
     @staticmethod
-    def traffic(inputs, output):
+    def traffic(ctx, inputs, output):
         k = inputs[0].shape[-1]
         return 2 * k * output.size, output.size
 
@@ -74,7 +74,7 @@ class Linear(Function):
         return dx, dweight, d.sum(0) if need_bias else None
 
     @staticmethod
-    def traffic(inputs, output):
+    def traffic(ctx, inputs, output):
         x, _, *bias = inputs
         return (2 * x.shape[-1] + len(bias)) * output.size, output.size
 

@@ -6,8 +6,8 @@ from math import prod
 
 from mtlib.fusion.compiled import Compiled
 from mtlib.fusion.execute import Executable
-from mtlib.fusion.graph import Graph, Node
-from mtlib.fusion.tasks import Kernel, source
+from mtlib.fusion.graph import Graph, Node, source
+from mtlib.fusion.tasks import Kernel
 
 
 def explain(compiled: Compiled) -> str:
@@ -65,7 +65,7 @@ def _computes(node: Node, graph: Graph) -> bool:
 def _reads(node: Node) -> int:
     """Elements that the operation loads by itself."""
     if node.kind == "call":
-        return node.how.traffic([a.layout for a in node.args], node.layout)[0]
+        return node.how.traffic(None, [a.layout for a in node.args], node.layout)[0]
     return sum(prod(a.shape) for a in node.args)
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
-from mtlib.fused.dot_product_attention import Attention, CausalAttention
+from mtlib.fused.dot_product_attention import Attention
 from mtlib.fused.normalization import LayerNorm
 from mtlib.fused.products import Linear, matmul
-from mtlib.tensor import Tensor
 
 
 def _linear(x, weight, bias):
@@ -27,23 +26,13 @@ def _cross_entropy(x, labels, dim, reduction):
 
 
 def _layer_norm(x, weight, bias, dims, eps):
-    weight = None if _is_only(weight, 1) else weight
-    bias = None if _is_only(bias, 0) else bias
     return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
 
 
-def _is_only(x: Tensor | None, value: float) -> bool:
-    """Whether ``x`` is that number, stretched: what stands in for one that was not given."""
-    return type(x) is Tensor and x.storage.size == 1 and x.storage[0] == value
-
-
-def _attention(causal: bool) -> Callable:
-    def attention(q, k, v, mask, scale):
-        if mask is not None and mask.dtype.kind == "b":  # to naive an array, to a kernel a tensor
-            mask = mask.numpy()
-        return naive.attention(q, k, v, mask, causal, scale)
-
-    return attention
+def _attention(q, k, v, mask, causal, scale):
+    if mask is not None and mask.dtype.kind == "b":  # to naive an array, to a kernel a tensor
+        mask = mask.numpy()
+    return naive.attention(q, k, v, mask, causal, scale)
 
 
 # For each Function, what it computes of the same arguments in operations that can be fused.
@@ -53,6 +42,5 @@ APART: dict[type[Function], Callable] = {
     LogSoftmax: naive.log_softmax,
     CrossEntropy: _cross_entropy,
     LayerNorm: _layer_norm,
-    Attention: _attention(causal=False),
-    CausalAttention: _attention(causal=True),
+    Attention: _attention,
 }

@@ -20,7 +20,7 @@ class _View(Function):
     kind = "view"
 
     @staticmethod
-    def traffic(inputs, output):
+    def traffic(ctx, inputs, output):
         return 0, 0
 
 
@@ -113,7 +113,7 @@ class Scatter(Function):
         return d[ctx.key], None, None
 
     @staticmethod
-    def traffic(inputs, output):
+    def traffic(ctx, inputs, output):
         return inputs[0].size, inputs[0].size  # the zeros come from the operating system
 
 

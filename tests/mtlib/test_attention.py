@@ -325,7 +325,11 @@ class TestWhatRuns:
             mtlib.fused.attention(*leaves, causal=causal).backward(d)
         forward, backward = t.events
         assert (forward.name, forward.kind, forward.phase) == ("attention", "fused", "forward")
-        assert (backward.name, backward.kind, backward.phase) == ("attention", "fused", "backward")
+        assert (backward.name, backward.kind, backward.phase) == (
+            "attention_backward",
+            "fused",
+            "backward",
+        )
         assert backward.output_shapes == ((2, 5, 3), (2, 4, 3), (2, 4, 2))
 
     @pytest.mark.parametrize("mask", [None, "bools", "numbers"])
