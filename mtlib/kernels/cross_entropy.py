@@ -5,12 +5,10 @@ largest of the row.  Of each row m and the sum are kept.  Their combination m + 
 one number less, but where m is large it would round away the digits of the logarithm.
 """
 
-from mtlib.kernels.decay import decay
-from mtlib.kernels.jit import inlined
-from mtlib.kernels.lanes import largest, lines, of_rows, places
+from mtlib.kernels.jit import compiled_fma, inlined
+from mtlib.kernels.lanes import largest, lines, of_rows, places, sums_of_powers
 from mtlib.kernels.rows import (
     RowKernel,
-    compiled_fma,
     fetch,
     keep,
     recall,
@@ -18,8 +16,7 @@ from mtlib.kernels.rows import (
     send,
     share,
 )
-from mtlib.kernels.softmax import sums_of_powers
-from mtlib.kernels.transcendental import log
+from mtlib.kernels.transcendental import decay, log
 from mtlib.kernels.walk import start_of_row
 
 

@@ -97,6 +97,8 @@ def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = Fal
     return kernel
 
 
+compiled_fma = functools.partial(compiled, fuse_add=True)
+
 # For small functions that kernels are made of: a call left standing stops the compiler from seeing
 # through it, and from using vectors around it.
 inlined = register_jitable(forceinline=True)

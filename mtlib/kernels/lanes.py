@@ -19,6 +19,7 @@ import numpy as np
 
 from mtlib.kernels import folds
 from mtlib.kernels.jit import inlined
+from mtlib.kernels.transcendental import decay
 
 LANES = 64  # that one row is dealt out to
 BLOCK = 2048  # elements of one row that are added up in any order
@@ -79,35 +80,51 @@ def add(total, lost, x):
     return longer, off if off == off else lost  # infinity is not rounded
 
 
+def _sums_of(term):
+    """A function that adds up ``term(x, y, i, lane)`` over each row, i being a place in a strip.
+
+    ``y`` is another strip, or has a number for each lane; ``lost`` is scratch.
+    """
+
+    @inlined
+    def summed(totals, lost, x, y, along):
+        for j in places(totals):
+            totals[j] = lost[j] = 0
+        if along:
+            for first in range(0, along, BLOCK):
+                part = totals.dtype.type(0)
+                for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
+                    part = folds.add(part, term(x, y, i, 0))
+                totals[0], lost[0] = add(totals[0], lost[0], part)
+        else:
+            for at in lines(x, totals):
+                for j in places(totals):
+                    totals[j], lost[j] = add(totals[j], lost[j], term(x, y, at + j, j))
+
+    return summed
+
+
+@inlined
+def _element(x, y, i, lane):
+    return x[i]
+
+
+@inlined
+def _product(x, y, i, lane):
+    return x[i] * y[i]
+
+
+@inlined
+def _power(x, most, i, lane):
+    return decay(x[i] - most[lane])
+
+
+_elements = _sums_of(_element)
+dots = _sums_of(_product)  # Σ x · y
+sums_of_powers = _sums_of(_power)  # Σ eˣ⁻ᵐ for the largest of each row
+
+
 @inlined
 def sums(totals, lost, x, along):
-    """The sum of each row of a strip; ``lost`` is scratch."""
-    for j in places(totals):
-        totals[j] = lost[j] = 0
-    if along:
-        for first in range(0, along, BLOCK):
-            part = totals.dtype.type(0)
-            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
-                part = folds.add(part, x[i])
-            totals[0], lost[0] = add(totals[0], lost[0], part)
-    else:
-        for at in lines(x, totals):
-            for j in places(totals):
-                totals[j], lost[j] = add(totals[j], lost[j], x[at + j])
-
-
-@inlined
-def dots(totals, lost, x, y, along):
-    """The sum of x · y over each row of two strips; ``lost`` is scratch."""
-    for j in places(totals):
-        totals[j] = lost[j] = 0
-    if along:
-        for first in range(0, along, BLOCK):
-            part = totals.dtype.type(0)
-            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
-                part = folds.add(part, x[i] * y[i])
-            totals[0], lost[0] = add(totals[0], lost[0], part)
-    else:
-        for at in lines(x, totals):
-            for j in places(totals):
-                totals[j], lost[j] = add(totals[j], lost[j], x[at + j] * y[at + j])
+    """Σ x"""
+    _elements(totals, lost, x, x, along)

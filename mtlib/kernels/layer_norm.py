@@ -7,9 +7,9 @@ close by, and where the mean is large no digit of that difference would be right
 
 import numpy as np
 
-from mtlib.kernels.jit import inlined
+from mtlib.kernels.jit import compiled_fma, inlined
 from mtlib.kernels.lanes import add, dots, lines, of_rows, places, spread, sums
-from mtlib.kernels.rows import RowKernel, compiled_fma, fetch, keep, recall, send, share
+from mtlib.kernels.rows import RowKernel, fetch, keep, recall, send, share
 from mtlib.kernels.walk import start_of_row
 
 

@@ -7,18 +7,15 @@ lists them in order.  What ``@`` runs is :func:`matmul`: the top rung, over a st
 
 from __future__ import annotations
 
-import functools
 from math import prod
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mtlib.kernels.jit import Kernel, compiled, inlined, threads_for
+from mtlib.kernels.jit import Kernel, compiled_fma, inlined, threads_for
 from mtlib.kernels.packed import TALL, fits, in_place, multiply, wide, workspace
 from mtlib.kernels.tile import VECTOR_BYTES
 from mtlib.memory import allocate, flattened
-
-compiled_fma = functools.partial(compiled, fuse_add=True)
 
 
 @compiled_fma

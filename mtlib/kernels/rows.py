@@ -20,17 +20,15 @@ from math import prod
 
 import numpy as np
 
-from mtlib.kernels.jit import Kernel, compiled, inlined, threads_for
+from mtlib.kernels.jit import Kernel, inlined, threads_for
 from mtlib.kernels.lanes import LANES, spread
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout
-from mtlib.memory import allocate, is_rehearsal
+from mtlib.memory import allocate
 
 MOST = 256  # rows taken across at once
 FEWEST = 16  # rows side by side that are worth it: less does not fill a cache line
 CLOSE = 1 << 19  # elements of a strip that stay close: of longer rows, fewer are taken at once
-
-compiled_fma = functools.partial(compiled, fuse_add=True)
 
 
 class RowKernel:
@@ -47,7 +45,7 @@ class RowKernel:
         self.strips, self.lanes, self.shared = strips, lanes, shared
 
     def __call__(self, name: str, dims: tuple[int, ...], layouts, *arguments) -> None:
-        if not layouts[0].size or is_rehearsal():
+        if not layouts[0].size:
             return
         threads = threads_for(4 * layouts[0].size)  # an element is gone over some four times
         strips, runs, along = arrange(layouts, dims, threads)

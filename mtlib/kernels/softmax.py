@@ -4,14 +4,8 @@ The largest of a row is subtracted first.  It cancels out of the result, and wit
 would overflow.
 """
 
-import numpy as np
-
-from mtlib.kernels import folds
-from mtlib.kernels.decay import decay
-from mtlib.kernels.jit import inlined
+from mtlib.kernels.jit import compiled_fma
 from mtlib.kernels.lanes import (
-    BLOCK,
-    add,
     dots,
     largest,
     lines,
@@ -19,26 +13,10 @@ from mtlib.kernels.lanes import (
     places,
     spread,
     sums,
+    sums_of_powers,
 )
-from mtlib.kernels.rows import RowKernel, compiled_fma, fetch, send, share
-from mtlib.kernels.transcendental import log
-
-
-@inlined
-def sums_of_powers(totals, lost, x, most, along):
-    """Σ eˣ⁻ᵐ over each row of a strip, m being its largest; ``lost`` is scratch."""
-    for j in places(totals):
-        totals[j] = lost[j] = 0
-    if along:
-        for first in range(0, along, BLOCK):
-            part = totals.dtype.type(0)
-            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
-                part = folds.add(part, decay(x[i] - most[0]))
-            totals[0], lost[0] = add(totals[0], lost[0], part)
-    else:
-        for at in lines(x, totals):
-            for j in places(totals):
-                totals[j], lost[j] = add(totals[j], lost[j], decay(x[at + j] - most[j]))
+from mtlib.kernels.rows import RowKernel, fetch, send, share
+from mtlib.kernels.transcendental import decay, log
 
 
 @compiled_fma

@@ -74,7 +74,7 @@ def _tanh_series(terms: int) -> np.ndarray:
 
 
 def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, highest, saturated):
-    """(exp, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
+    """(exp, decay, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
 
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
     zeros at its end that a small integer times it is exact.  ``terms`` of the series for eʳ, for
@@ -115,6 +115,13 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         y, k = exp_parts(y)
         part = k >> one_bit  # in two steps: 2ᵏ alone can be too large or too small
         return y * power_of_2(part) * power_of_2(k - part)
+
+    flat = real((1 - bias) * math.log(2))  # below it powers do not have all their digits
+
+    @inlined
+    def decay(x):
+        y, k = exp_parts(flat if x < flat else x)
+        return zero if x < flat else y * power_of_2(k)
 
     @inlined
     def sigmoid(x):
@@ -161,7 +168,7 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         y = x if x == infinity else (-infinity if x == zero else y)
         return y if x >= zero else nan
 
-    return {"exp": exp, "log": log, "tanh": tanh, "sigmoid": sigmoid}
+    return {"exp": exp, "decay": decay, "log": log, "tanh": tanh, "sigmoid": sigmoid}
 
 
 FLOAT32 = _functions(
@@ -186,6 +193,7 @@ def _for_both(name: str):
 
 
 exp = _for_both("exp")
+decay = _for_both("decay")  # eˣ for x up to 0, in fewer steps; 0 where the power is hardly more
 log = _for_both("log")
 tanh = _for_both("tanh")
 sigmoid = _for_both("sigmoid")

@@ -1,4 +1,4 @@
-"""Rows brought close in strips, and what is done there: sums, and powers of numbers below 0."""
+"""Rows brought close in strips, and the numbers that are worked out of them there."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.kernels import rows
-from mtlib.kernels.decay import decay
-from mtlib.kernels.jit import compiled
+from mtlib.kernels.jit import compiled_fma
 from mtlib.kernels.lanes import dots, largest, sums
-from mtlib.kernels.rows import RowKernel, arrange, compiled_fma, fetch, keep, per_row, send, share
+from mtlib.kernels.rows import RowKernel, arrange, fetch, keep, per_row, send, share
 from mtlib.layout import contiguous
 
 from .strategies import DTYPES, operands, shapes
@@ -173,30 +172,3 @@ class TestHowRowsAreTaken:
     def test_of_long_rows_fewer_are_taken_at_once(self):
         taken = [arrange((contiguous((n, 512)),), (0,), 1)[1][0, -1] for n in (10, 4096, 10**7)]
         assert taken == [rows.MOST, rows.CLOSE // 4096, rows.FEWEST]
-
-
-@compiled
-def _decays(out, x):
-    for i in range(len(x)):
-        out[i] = decay(x[i])
-
-
-@nojit
-class TestDecay:
-    @pytest.mark.parametrize("dtype", DTYPES)
-    def test_within_two_units_in_the_last_place(self, dtype):
-        lowest = np.log(np.finfo(dtype).tiny)
-        rng = np.random.default_rng(0)
-        x = np.concatenate([rng.uniform(lowest, 0, 2000), -rng.exponential(1, 2000)]).astype(dtype)
-        out, expected = np.empty_like(x), np.exp(x.astype(np.longdouble))
-        _decays(out, x)
-        assert (np.abs(out - expected) <= 2 * np.spacing(expected.astype(dtype))).all()
-
-    @pytest.mark.parametrize("dtype", DTYPES)
-    def test_ends(self, dtype):
-        low = float(np.log(np.finfo(dtype).tiny))
-        x = np.array([0, -0.0, -np.inf, np.nan, 1.01 * low, 10 * low], dtype)
-        out = np.empty_like(x)
-        _decays(out, x)
-        np.testing.assert_array_equal(out, [1, 1, 0, np.nan, 0, 0])
-        assert decay(dtype(0)) == 1  # as Python

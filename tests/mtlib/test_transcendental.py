@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib.kernels.jit import compiled_fma
+from mtlib.kernels.transcendental import decay
 
 MILLION = 1_000_000
 LONG = np.longdouble
@@ -71,3 +73,33 @@ def test_summing_is_at_least_as_exact_as_numpy():
         assert abs(mtlib.from_numpy(x).sum().item() - exact) <= 2 * abs(
             float(np.sum(x)) - exact
         ) + (2 * np.spacing(np.float32(exact)))
+
+
+@compiled_fma
+def _decays(out, x):
+    for i in range(len(x)):
+        out[i] = decay(x[i])
+
+
+class TestDecay:
+    """The powers of numbers up to 0, as softmax takes them."""
+
+    @pytest.mark.skipif(np.finfo(LONG).nmant < 63, reason="long double is not longer here")
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_within_two_units_in_the_last_place(self, dtype):
+        lowest = np.log(np.finfo(dtype).tiny)
+        rng = np.random.default_rng(0)
+        half = MILLION // 2
+        x = np.r_[rng.uniform(lowest, 0, half), -rng.exponential(1, half)].astype(dtype)
+        out, expected = np.empty_like(x), np.exp(x.astype(LONG))
+        _decays(out, x)
+        assert (np.abs(out - expected) <= 2 * np.spacing(expected.astype(dtype))).all()
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_ends(self, dtype):
+        low = float(np.log(np.finfo(dtype).tiny))
+        x = np.array([0, -0.0, -np.inf, np.nan, 1.01 * low, 10 * low], dtype)
+        out = np.empty_like(x)
+        _decays(out, x)
+        np.testing.assert_array_equal(out, [1, 1, 0, np.nan, 0, 0])
+        assert decay(np.dtype(dtype).type(0)) == 1  # as Python
