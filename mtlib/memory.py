@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from pathlib import Path
 
@@ -88,26 +88,26 @@ _thread = _Thread()
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Inside, a program is read and not run: nothing that it announces is refused."""
-    before, _thread.reading = _thread.reading, True
+def _treated(how: str) -> Iterator[None]:
+    before = getattr(_thread, how)
+    setattr(_thread, how, True)
     try:
         yield
     finally:
-        _thread.reading = before
+        setattr(_thread, how, before)
 
 
-@contextmanager
-def rehearsal() -> Iterator[None]:
+def reading() -> AbstractContextManager[None]:
+    """Inside, a program is read and not run: nothing that it announces is refused."""
+    return _treated("reading")
+
+
+def rehearsal() -> AbstractContextManager[None]:
     """Inside, arrays have no elements and elementwise kernels and reductions do not run.
 
     So the forward of an operation works out its layout, and no more.
     """
-    before, _thread.rehearsing = _thread.rehearsing, True
-    try:
-        yield
-    finally:
-        _thread.rehearsing = before
+    return _treated("rehearsing")
 
 
 def is_rehearsal() -> bool:

@@ -14,8 +14,8 @@ blocks are folded in pairs, so that rounding errors grow with the logarithm of t
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
+from mtlib.kernels import scalars
 from mtlib.kernels.jit import Kernel, inlined, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
@@ -161,27 +161,7 @@ def _make_rows(each, f, start):
     return rows
 
 
-@register_jitable
-def _add(total, x):
-    return total + x
-
-
-@register_jitable
-def _mul(total, x):
-    return total * x
-
-
-@register_jitable
-def _max(total, x):
-    return total if total >= x or total != total else x
-
-
-@register_jitable
-def _min(total, x):
-    return total if total <= x or total != total else x
-
-
-total = Fold(_add, 0.0)
-product = Fold(_mul, 1.0)
-largest = Fold(_max, -np.inf)
-smallest = Fold(_min, np.inf)
+total = Fold(scalars.add, 0.0)
+product = Fold(scalars.mul, 1.0)
+largest = Fold(scalars.maximum, -np.inf)
+smallest = Fold(scalars.minimum, np.inf)

@@ -14,8 +14,8 @@ from mtlib.fusion.capture import CALLS
 from mtlib.fusion.primitives import PRIMITIVES, WRITTEN
 from mtlib.fusion.rewriting import APART
 
+from .counting import Counting
 from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax
-from .test_traffic import Counting
 
 
 def test_softmax_is_one_kernel_each_way():
