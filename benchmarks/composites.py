@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import mtlib
 from benchmarks.kinds import Comparison
 from benchmarks.peers import torch, with_torch
 from benchmarks.products import operand
+from mtlib import fused
 
 SHAPE = (4096, 1024)
 LABELS = np.random.default_rng(3).integers(0, SHAPE[1], SHAPE[0])
@@ -28,12 +29,15 @@ class Composite:
     returns (result, *gradients).
     """
 
-    operation: str
-    in_mtlib: Callable  # (the fused operation, *operands)
-    in_numpy: Callable  # (*operands)
+    in_mtlib: Callable
+    in_numpy: Callable
     in_torch: Callable  # (torch.nn.functional, *operands)
     shapes: tuple[tuple[int, ...], ...] = (SHAPE,)
     backward: bool = False
+
+    def with_gradients(self, in_numpy: Callable) -> Composite:
+        """The same, forward and backward."""
+        return replace(self, in_numpy=in_numpy, backward=True)
 
 
 def _softmax(a, axis=-1):
@@ -102,134 +106,99 @@ def _attention_step(q, k, v, d):
     return p @ v, slopes @ k, slopes.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ d
 
 
-def _attention_case(shapes, causal=False) -> Composite:
-    return Composite(
-        "attention",
-        lambda f, *qkv: f(*qkv, causal=causal),
-        partial(_attention, causal=causal),
-        lambda F, *qkv: F.scaled_dot_product_attention(*qkv, is_causal=causal),
-        shapes,
-    )
-
+SOFTMAX = Composite(lambda x: fused.softmax(x, -1), _softmax, lambda F, x: F.softmax(x, -1))
+DOWN = Composite(
+    lambda x: fused.softmax(x, 0), partial(_softmax, axis=0), lambda F, x: F.softmax(x, 0)
+)
+LOG_SOFTMAX = Composite(
+    lambda x: fused.log_softmax(x, -1), _log_softmax, lambda F, x: F.log_softmax(x, -1)
+)
+CROSS_ENTROPY = Composite(
+    lambda x: fused.cross_entropy(x, LABELS),
+    _cross_entropy,
+    lambda F, x: F.cross_entropy(x, torch.from_numpy(LABELS)),
+)
+LAYER_NORM = Composite(
+    lambda x, *affine: fused.layer_norm(x, SHAPE[1:], *affine),
+    lambda a: _normal(a)[0],
+    lambda F, x, *affine: F.layer_norm(x, SHAPE[1:], *affine),
+)
+AFFINE = replace(LAYER_NORM, shapes=(SHAPE, SHAPE[1:], SHAPE[1:]))
+LINEAR = Composite(
+    fused.linear,
+    lambda x, weight, bias: x @ weight.T + bias,
+    lambda F, *operands: F.linear(*operands),
+    LAYER,
+)
+ATTENTION = Composite(
+    fused.attention,
+    _attention,
+    lambda F, *qkv: F.scaled_dot_product_attention(*qkv),
+    HEADS,
+)
+CAUSAL = Composite(
+    partial(fused.attention, causal=True),
+    partial(_attention, causal=True),
+    lambda F, *qkv: F.scaled_dot_product_attention(*qkv, is_causal=True),
+    HEADS,
+)
 
 COMPOSITES = {
-    "softmax": Composite("softmax", lambda f, x: f(x, -1), _softmax, lambda F, x: F.softmax(x, -1)),
-    "softmax over the first dim": Composite(
-        "softmax", lambda f, x: f(x, 0), partial(_softmax, axis=0), lambda F, x: F.softmax(x, 0)
-    ),
-    "softmax and backward": Composite(
-        "softmax",
-        lambda f, x: f(x, -1),
-        _softmax_step,
-        lambda F, x: F.softmax(x, -1),
-        backward=True,
-    ),
-    "log_softmax": Composite(
-        "log_softmax", lambda f, x: f(x, -1), _log_softmax, lambda F, x: F.log_softmax(x, -1)
-    ),
-    "log_softmax and backward": Composite(
-        "log_softmax",
-        lambda f, x: f(x, -1),
-        _log_softmax_step,
-        lambda F, x: F.log_softmax(x, -1),
-        backward=True,
-    ),
-    "cross_entropy": Composite(
-        "cross_entropy",
-        lambda f, x: f(x, LABELS),
-        _cross_entropy,
-        lambda F, x: F.cross_entropy(x, torch.from_numpy(LABELS)),
-    ),
-    "cross_entropy and backward": Composite(
-        "cross_entropy",
-        lambda f, x: f(x, LABELS),
-        _cross_entropy_step,
-        lambda F, x: F.cross_entropy(x, torch.from_numpy(LABELS)),
-        backward=True,
-    ),
-    "layer_norm": Composite(
-        "layer_norm",
-        lambda f, x: f(x, SHAPE[1:]),
-        lambda a: _normal(a)[0],
-        lambda F, x: F.layer_norm(x, SHAPE[1:]),
-    ),
-    "layer_norm and backward": Composite(
-        "layer_norm",
-        lambda f, x, *affine: f(x, SHAPE[1:], *affine),
-        _layer_norm_step,
-        lambda F, x, *affine: F.layer_norm(x, SHAPE[1:], *affine),
-        (SHAPE, SHAPE[1:], SHAPE[1:]),
-        backward=True,
-    ),
-    "linear": Composite(
-        "linear",
-        lambda f, *operands: f(*operands),
-        lambda x, weight, bias: x @ weight.T + bias,
-        lambda F, *operands: F.linear(*operands),
-        LAYER,
-    ),
-    "linear and backward": Composite(
-        "linear",
-        lambda f, *operands: f(*operands),
-        _linear_step,
-        lambda F, *operands: F.linear(*operands),
-        LAYER,
-        backward=True,
-    ),
-    "attention": _attention_case(HEADS),
-    "attention, causal": _attention_case(HEADS, causal=True),
-    "attention, long": _attention_case(LONG),
-    "attention, long and causal": _attention_case(LONG, causal=True),
-    "attention and backward": Composite(
-        "attention",
-        lambda f, *qkv: f(*qkv),
-        _attention_step,
-        lambda F, *qkv: F.scaled_dot_product_attention(*qkv),
-        LONG,
-        backward=True,
-    ),
+    "softmax": SOFTMAX,
+    "softmax over the first dim": DOWN,
+    "softmax and backward": SOFTMAX.with_gradients(_softmax_step),
+    "log_softmax": LOG_SOFTMAX,
+    "log_softmax and backward": LOG_SOFTMAX.with_gradients(_log_softmax_step),
+    "cross_entropy": CROSS_ENTROPY,
+    "cross_entropy and backward": CROSS_ENTROPY.with_gradients(_cross_entropy_step),
+    "layer_norm": LAYER_NORM,
+    "layer_norm and backward": AFFINE.with_gradients(_layer_norm_step),
+    "linear": LINEAR,
+    "linear and backward": LINEAR.with_gradients(_linear_step),
+    "attention": ATTENTION,
+    "attention, causal": CAUSAL,
+    "attention, long": replace(ATTENTION, shapes=LONG),
+    "attention, long and causal": replace(CAUSAL, shapes=LONG),
+    "attention and backward": replace(ATTENTION, shapes=LONG).with_gradients(_attention_step),
 }
 
 
 def composites() -> list[Comparison]:
-    """Those of operations that :mod:`mtlib.fused` has."""
+    """Each of them, on one shape."""
     return [
         Comparison(
-            f"{name} {'×'.join(map(str, each.shapes[0]))}", partial(_build, name), 1e-5, quick=True
+            f"{name} {'×'.join(map(str, each.shapes[0]))}", partial(_build, each), 1e-5, quick=True
         )
         for name, each in COMPOSITES.items()
-        if hasattr(mtlib.fused, each.operation)
     ]
 
 
-def _build(name: str):
-    each = COMPOSITES[name]
-    fused = getattr(mtlib.fused, each.operation)
+def _build(each: Composite):
     arrays = [operand(*shape, dtype="float32", seed=n) for n, shape in enumerate(each.shapes)]
     if each.backward:
-        return _build_step(each, fused, arrays)
+        return _build_step(each, arrays)
     tensors = [mtlib.from_numpy(array) for array in arrays]
 
     def in_torch(torch):
         return partial(each.in_torch, torch.nn.functional, *map(torch.from_numpy, arrays))
 
     return {
-        "mtlib": partial(each.in_mtlib, fused, *tensors),
+        "mtlib": partial(each.in_mtlib, *tensors),
         "NumPy": partial(each.in_numpy, *arrays),
         **with_torch(in_torch),
     }
 
 
-def _build_step(each: Composite, fused, arrays):
+def _build_step(each: Composite, arrays):
     """The result and the gradients of all operands."""
     tensors = [mtlib.tensor(array, requires_grad=True) for array in arrays]
-    d = operand(*each.in_mtlib(fused, *tensors).shape, dtype="float32", seed=len(arrays))
+    d = operand(*each.in_mtlib(*tensors).shape, dtype="float32", seed=len(arrays))
     seed = mtlib.tensor(d)
 
     def ours():
         for x in tensors:
             x.grad = None
-        result = each.in_mtlib(fused, *tensors)
+        result = each.in_mtlib(*tensors)
         result.backward(seed)
         return result.detach(), *(x.grad for x in tensors)
 
