@@ -12,23 +12,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ContextDecorator, contextmanager
+from collections.abc import Callable
+from contextlib import ContextDecorator
 
-from mtlib.trace import Recording, backward_phase, is_recording
-
-
-class _Thread(threading.local):
-    """Whether operations of this thread are being remembered for a backward pass, or only read."""
-
-    def __init__(self) -> None:
-        self.grad_enabled = True
-        self.before: list[bool] = []  # one entry for each no_grad that is open
-        self.reader: Callable | None = None  # what applies Functions here in their place
-
-
-_thread = _Thread()
+from mtlib.mode import thread, treated
+from mtlib.trace import Recording
 
 
 class no_grad(ContextDecorator):
@@ -43,26 +31,13 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        _thread.before.append(_thread.grad_enabled)
-        _thread.grad_enabled = False
+        mode = thread.mode
+        mode.before.append(mode.grad_enabled)
+        mode.grad_enabled = False
 
     def __exit__(self, *_) -> None:
-        _thread.grad_enabled = _thread.before.pop()
-
-
-@contextmanager
-def read_by(reader: Callable) -> Iterator[None]:
-    """Inside, ``F.apply(*arguments)`` is ``reader(F, arguments)``: the program is read, not run."""
-    before, _thread.reader = _thread.reader, reader
-    try:
-        yield
-    finally:
-        _thread.reader = before
-
-
-def grad_enabled() -> bool:
-    """Whether operations of this thread are being remembered for a backward pass."""
-    return _thread.grad_enabled
+        mode = thread.mode
+        mode.grad_enabled = mode.before.pop()
 
 
 class Differentiable:
@@ -123,7 +98,7 @@ class Differentiable:
                 f"backward: this tensor of shape {self.shape} does not depend on anything that "
                 "requires a gradient"
             )
-        with no_grad(), backward_phase():
+        with treated(grad_enabled=False, phase="backward"):
             if self.grad_fn is None:
                 _arrive(self, self._seed(gradient))
             else:
@@ -142,10 +117,11 @@ class Context:
     the Function that was applied.
     """
 
+    _saved: tuple | None = None
+    _freed = False
+
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         self.function = function
-        self._saved: tuple | None = None
-        self._freed = False
         self.needs_input_grad = needs_input_grad
 
     def save_for_backward(self, *tensors) -> None:
@@ -272,48 +248,51 @@ class Function:
     @classmethod
     def apply(cls, *arguments):
         """Run forward, entering it in the ledger and, where gradients flow, in the graph."""
-        if _thread.reader is not None:
-            return _thread.reader(cls, arguments)
-        return cls.apply_by(cls._recorded if is_recording() else cls._run, arguments)
+        mode = thread.mode
+        if mode.reader is not None:
+            return mode.reader(cls, arguments)
+        return cls.apply_by(_recorded if mode.traces else run_forward, arguments)
 
     @classmethod
     def apply_by(cls, run: Callable, arguments):
         """The same, with ``run(ctx, arguments)`` in the place of forward."""
-        if not _thread.grad_enabled:
+        mode = thread.mode
+        if not mode.grad_enabled:
             return run(Context(cls, (False,) * len(arguments)), arguments)
         needs = tuple([isinstance(x, Differentiable) and x._requires_grad for x in arguments])
         ctx = Context(cls, needs)
-        _thread.grad_enabled = False  # what forward is made of is not differentiated, it is
+        mode.grad_enabled = False  # what forward is made of is not differentiated, it is
         try:
             output = run(ctx, arguments)
         finally:
-            _thread.grad_enabled = True
+            mode.grad_enabled = True
         if True in needs:
             output = output.detach()  # forward may hold on to what it returned, and so to its node
             output._requires_grad = True
             output.grad_fn = Node(cls, ctx, arguments, output.shape)
         return output
 
-    @classmethod
-    def _run(cls, ctx: Context, arguments):
-        output = cls.forward(ctx, *arguments)
-        if not isinstance(output, Differentiable):
-            raise TypeError(
-                f"{cls.__name__}.forward must return a tensor, got {type(output).__name__}"
-            )
-        for x in arguments:
-            if x is output:  # the result of an operation is never one of its arguments
-                return output.detach()
-        return output
 
-    @classmethod
-    def _recorded(cls, ctx: Context, arguments):
-        inputs = [x for x in arguments if isinstance(x, Differentiable)]
-        with Recording(cls.name, cls.kind, inputs) as recording:
-            output = cls._run(ctx, arguments)
-            saved = [x.storage for x in ctx._saved or () if x is not None]
-            recording.finish([output], saved, cls.traffic(ctx, inputs, output))
-        return output
+def run_forward(ctx: Context, arguments):
+    """What the forward of ``ctx.function`` returns, if that is a tensor."""
+    output = ctx.function.forward(ctx, *arguments)
+    if not isinstance(output, Differentiable):
+        who = ctx.function.__name__
+        raise TypeError(f"{who}.forward must return a tensor, got {type(output).__name__}")
+    for x in arguments:
+        if x is output:  # the result of an operation is never one of its arguments
+            return output.detach()
+    return output
+
+
+def _recorded(ctx: Context, arguments):
+    """The same, entered in the ledger."""
+    function, inputs = ctx.function, [x for x in arguments if isinstance(x, Differentiable)]
+    with Recording(function.name, function.kind, inputs) as recording:
+        output = run_forward(ctx, arguments)
+        saved = [x.storage for x in ctx._saved or () if x is not None]
+        recording.finish([output], saved, function.traffic(ctx, inputs, output))
+    return output
 
 
 def _flow_back(last: Node, gradient, retain_graph: bool) -> None:

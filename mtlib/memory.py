@@ -8,16 +8,14 @@ intermediate would not fail with an error; it would take the machine down with i
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from mtlib.layout import Layout, contiguous
-from mtlib.trace import is_recording, record_allocation
+from mtlib.mode import thread
+from mtlib.trace import record_allocation
 
 Shape = tuple[int, ...]
 
@@ -33,13 +31,14 @@ def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool
     >>> allocate((2, 3), "float64", "example", zero=True)
     array([0., 0., 0., 0., 0., 0.])
     """
-    if _thread.rehearsing:
+    mode = thread.mode
+    if mode.rehearsing:
         return np.empty(0, dtype)
     size = prod(shape)
     if size > _ALWAYS_FITS:
         check_fits(shape, dtype, name)
     array = np.zeros(size, dtype) if zero else np.empty(size, dtype)
-    if is_recording():
+    if mode.traces:
         record_allocation(array, name, shape, role)
     return array
 
@@ -70,49 +69,11 @@ def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
     """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free."""
     size = prod(shape)
     nbytes = size * np.dtype(dtype).itemsize
-    if size > _ALWAYS_FITS and not _thread.reading and nbytes > (free := available_bytes()):
+    if size > _ALWAYS_FITS and not thread.mode.reading and nbytes > (free := available_bytes()):
         raise MemoryError(
             f"{name}: {what} of shape {shape} would take {human(nbytes)}, "
             f"and {human(free)} are available"
         )
-
-
-class _Thread(threading.local):
-    """How this thread's programs are treated: run, or only read (see :mod:`mtlib.fusion`)."""
-
-    reading = False
-    rehearsing = False
-
-
-_thread = _Thread()
-
-
-@contextmanager
-def _treated(how: str) -> Iterator[None]:
-    before = getattr(_thread, how)
-    setattr(_thread, how, True)
-    try:
-        yield
-    finally:
-        setattr(_thread, how, before)
-
-
-def reading() -> AbstractContextManager[None]:
-    """Inside, a program is read and not run: nothing that it announces is refused."""
-    return _treated("reading")
-
-
-def rehearsal() -> AbstractContextManager[None]:
-    """Inside, arrays have no elements and elementwise kernels and reductions do not run.
-
-    So the forward of an operation works out its layout, and no more.
-    """
-    return _treated("rehearsing")
-
-
-def is_rehearsal() -> bool:
-    """Whether this thread is inside :func:`rehearsal`."""
-    return _thread.rehearsing
 
 
 def available_bytes() -> int:

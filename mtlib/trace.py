@@ -14,7 +14,6 @@ tick.  ``live_bytes[tick]`` is the memory then held by arrays made since the tra
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
+
+from mtlib.mode import thread, treated
 
 Shape = tuple[int, ...]
 
@@ -134,7 +135,7 @@ class Trace:
             name = self._running[-1].name
             self._running[-1].bytes_allocated += array.nbytes
         born = self._change(array.nbytes)
-        buffer = Buffer(name, shape, array.nbytes, role, _thread.phase, born)
+        buffer = Buffer(name, shape, array.nbytes, role, thread.mode.phase, born)
         self.buffers.append(buffer)
 
         def freed() -> None:
@@ -165,16 +166,6 @@ class Trace:
         return storage.nbytes
 
 
-class _Thread(threading.local):
-    """What is being recorded in this thread; nested traces all record."""
-
-    traces: tuple[Trace, ...] = ()
-    phase: str = "forward"
-
-
-_thread = _Thread()
-
-
 @contextmanager
 def trace() -> Iterator[Trace]:
     """Record every operation that this thread runs inside the ``with`` block.
@@ -189,55 +180,27 @@ def trace() -> Iterator[Trace]:
     Traces nest: an outer one records what an inner one does too.
     """
     page = Trace()
-    outer = _thread.traces
-    _thread.traces = (*outer, page)
     try:
-        yield page
+        with treated(traces=(*thread.mode.traces, page)):
+            yield page
     finally:
-        _thread.traces = outer
         page._watched.clear()  # and with the references goes the notice of what dies later
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Inside, the traces that are open now record nothing."""
-    outer, _thread.traces = _thread.traces, ()
-    try:
-        yield
-    finally:
-        _thread.traces = outer
 
 
 # --- Writing the ledger ---------------------------------------------------------------------------
 
 
-def is_recording() -> bool:
-    """Whether any trace is open in this thread."""
-    return bool(_thread.traces)
-
-
 def record_allocation(array: np.ndarray, name: str, shape: Shape, role: str) -> None:
     """Enter an array that was just made."""
-    for page in _thread.traces:
+    for page in thread.mode.traces:
         page._made(array, name, shape, role)
 
 
 def record_saved(storages: Sequence[np.ndarray]) -> None:
     """Enter storages as held for backward by the operation that ended last."""
-    for page in _thread.traces:
+    for page in thread.mode.traces:
         if page.events:
             page.events[-1].bytes_saved += sum(page._saved(storage) for storage in storages)
-
-
-@contextmanager
-def backward_phase() -> Iterator[None]:
-    """What runs inside is entered as part of the backward pass."""
-    before = _thread.phase
-    _thread.phase = "backward"
-    try:
-        yield
-    finally:
-        _thread.phase = before
 
 
 class Recording:
@@ -250,11 +213,11 @@ class Recording:
     def __init__(self, name: str, kind: str, inputs: Sequence) -> None:
         shapes = tuple(x.shape for x in inputs)
         strides = tuple(x.strides for x in inputs)
-        self.pages = _thread.traces
+        self.pages = thread.mode.traces
         self.lines = []
         for page in self.pages:
             now = len(page.live_bytes) - 1
-            line = Event(name, kind, _thread.phase, shapes, strides, start=now)
+            line = Event(name, kind, thread.mode.phase, shapes, strides, start=now)
             page._running.append(line)
             self.lines.append(line)
         self.seen = [len(page.events) for page in self.pages]

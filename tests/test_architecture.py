@@ -11,7 +11,8 @@ MTLIB = ROOT / "mtlib"
 
 # From the ground up.  A room may import those on lower floors, and those beside it in its folder.
 FLOORS = [
-    ["layout", "trace"],
+    ["layout", "mode"],
+    ["trace"],
     ["memory"],
     ["kernels"],
     ["autograd"],

@@ -14,18 +14,18 @@ from functools import partial
 
 import numpy as np
 
-from mtlib.autograd import Function, grad_enabled, no_grad, read_by
+from mtlib.autograd import Function, run_forward
 from mtlib.fused.products import MatMul
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES
 from mtlib.fusion.rewriting import APART
 from mtlib.layout import contiguous
 from mtlib.make import full
-from mtlib.memory import reading, rehearsal
+from mtlib.mode import thread, treated
 from mtlib.ops.views import Scatter
 from mtlib.ops.zips import Compare
 from mtlib.tensor import Tensor
-from mtlib.trace import Trace, alone, trace
+from mtlib.trace import Trace, trace
 
 # Operations that keep a kernel of their own; the shape of each one's result.
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
@@ -83,14 +83,14 @@ class Program:
 
 def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
     """The program that ``call`` runs for ``tensors``, which it gets as a dict, by name."""
-    enabled = grad_enabled()
+    enabled = thread.mode.grad_enabled
     symbols = {
         name: Symbol(Node("input", name, (), x.layout, x.dtype), enabled and x.requires_grad)
         for name, x in tensors.items()
     }
-    with alone(), trace() as made, reading():
+    with treated(traces=(), reading=True), trace() as made:
         reader = _Reader(made, len(symbols))
-        with read_by(reader.apply):
+        with treated(reader=reader.apply):
             result = call(symbols)
             single = isinstance(result, Tensor)
             results = [reader.symbol(x) for x in _several(result)]
@@ -147,7 +147,7 @@ class _Reader:
         if function in PRIMITIVES:
             return function.apply_by(partial(self._primitive, function), arguments)
         # Written by a reader from other operations, which are then read one by one.
-        return function.apply_by(function._run, arguments)
+        return function.apply_by(run_forward, arguments)
 
     def symbol(self, x: Tensor) -> Symbol:
         """``x``, or if it is a tensor that the program made of numbers, a constant."""
@@ -180,7 +180,7 @@ class _Reader:
     def _primitive(self, function, ctx, arguments):
         nodes = tuple(x.node for x in arguments if isinstance(x, Symbol))
         rest = tuple(x for x in arguments if not isinstance(x, Symbol))
-        with rehearsal():
+        with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
         symbol = Symbol(self._simplest(function, nodes, rest, output))
         # Where forward saved its result, that is this symbol.
@@ -200,7 +200,7 @@ class _Reader:
             return self._node("constant", "constant", (), layout, dtype, values[0])
         if kind in ("map", "zip") and None not in values:
             operands = [full((), v, dtype=x.dtype) for v, x in zip(values, nodes, strict=True)]
-            with read_by(None), no_grad():
+            with treated(reader=None, grad_enabled=False):
                 value = function.apply(*operands, *rest).item()
             return self._node("constant", "constant", (), layout, dtype, value)
         if kind == "view" and layout == nodes[0].layout:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtlib.autograd import Function, no_grad
+from mtlib.autograd import Function, no_grad, run_forward
 from mtlib.fusion.capture import Program
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.expressions import NeedsStorage
@@ -58,7 +58,7 @@ class Compiled:
             output = known[node].detach()
             if function is not None:
                 saved = [known[n] for n in kept]
-                output = function.apply_by(function._run, (output, saved, *inputs))
+                output = function.apply_by(run_forward, (output, saved, *inputs))
                 record_saved([x.storage for x in saved])
             outputs.append(output)
         return outputs[0] if self.program.single else tuple(outputs)

@@ -17,8 +17,9 @@ from mtlib.fusion.wording import Array
 from mtlib.kernels import jit
 from mtlib.layout import Shape
 from mtlib.memory import allocate
+from mtlib.mode import thread
 from mtlib.tensor import Tensor
-from mtlib.trace import Recording, is_recording
+from mtlib.trace import Recording
 
 
 class Executable:
@@ -81,7 +82,7 @@ class _KernelRun:
         self.parts = pieces if text.shared else None
 
     def __call__(self, memory: dict[Node, Tensor]) -> None:
-        if not is_recording():
+        if not thread.mode.traces:
             self._run(memory)
             return
         inputs = [memory[node] for node in self.needed]

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtlib.autograd import grad_enabled
 from mtlib.fusion.capture import Symbol, read
 from mtlib.fusion.compiled import Compiled
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.explain import explain
 from mtlib.fusion.graph import Graph
 from mtlib.fusion.schedule import Schedule
+from mtlib.mode import thread
 from mtlib.tensor import Tensor
 
 
@@ -80,7 +80,7 @@ class Fused:
         tensors = {name: x for name, x in arguments.items() if isinstance(x, Tensor)}
         if any(isinstance(x, Symbol) for x in tensors.values()):
             return self.__wrapped__(*args, **kwargs)  # part of a larger program that is being read
-        key = (grad_enabled(), *(_key(name, x) for name, x in arguments.items()))
+        key = (thread.mode.grad_enabled, *(_key(name, x) for name, x in arguments.items()))
         if key not in self._compiled:
             program = read(functools.partial(_call, self.__wrapped__, bound), tensors)
             self._compiled[key] = Compiled(program, _title(self.__wrapped__))

@@ -20,7 +20,7 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from numba.extending import register_jitable
 
-from mtlib.memory import is_rehearsal
+from mtlib.mode import thread
 
 # At the end of a loop the threads wait for the last, and GNU OpenMP waits by spinning, for
 # milliseconds.  Where other libraries have threads too, as NumPy's BLAS has, that can keep the very
@@ -58,7 +58,7 @@ class Kernel:
 
     def __call__(self, *arguments, work: int) -> None:
         """Run, unless in rehearsal; ``work`` is the number of scalar operations that this takes."""
-        if not is_rehearsal():
+        if not thread.mode.rehearsing:
             self.run(threads_for(work), *arguments)
 
     def run(self, threads: int, *arguments):

@@ -19,7 +19,8 @@ from mtlib.kernels import scalars
 from mtlib.kernels.jit import Kernel, inlined, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
-from mtlib.memory import allocate, is_rehearsal
+from mtlib.memory import allocate
+from mtlib.mode import thread
 
 LANES = 64  # totals that are added to side by side
 BLOCK = 32 * LANES  # elements folded one after the other before folding in pairs
@@ -39,7 +40,7 @@ class Fold:
         self._rows = Kernel(lambda each: _make_rows(each, f, start))
 
     def __call__(self, out, a, layout: Layout, dims: tuple[int, ...]) -> None:
-        if is_rehearsal():
+        if thread.mode.rehearsing:
             return
         kept, reduced = split(layout, dims)
         outputs, threads = kept[0, 0] * kept[0, -1], threads_for(layout.size)

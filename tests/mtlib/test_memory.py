@@ -8,6 +8,7 @@ import pytest
 
 import mtlib
 from mtlib import memory
+from mtlib.mode import treated
 
 N = 1_000_000  # elements: 8 MB, beside which a few Python objects are nothing
 ONES = np.ones((1000, 1000))
@@ -115,7 +116,7 @@ class TestAllocate:
 
 def test_in_a_rehearsal_nothing_is_made_or_computed():
     a, b = mtlib.ones(2, 3), mtlib.ones(2, 3)
-    with memory.rehearsal():
+    with treated(rehearsing=True):
         results = [a.exp(), a + b, mtlib.where(a, a, b), a.sum(0), a.T.contiguous()]
     assert [x.shape for x in results] == [(2, 3), (2, 3), (2, 3), (3,), (3, 2)]
     assert all(x.storage.size == 0 for x in results)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib import mode
 
 
 def check_ledger(t) -> None:
@@ -244,12 +245,10 @@ def test_a_trace_is_of_its_thread():
 
 
 def test_off_nothing_is_kept():
-    from mtlib.trace import is_recording
-
-    assert not is_recording()
-    with mtlib.trace():
-        assert is_recording()
-    assert not is_recording()
+    assert mode.thread.mode.traces == ()
+    with mtlib.trace() as t:
+        assert mode.thread.mode.traces == (t,)
+    assert mode.thread.mode.traces == ()
 
 
 class TestReading:
