@@ -26,10 +26,7 @@ class MatMul(Function):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)
-        shape = a.layout.shape[:-1] + b.layout.shape[-1:]
-        out = Tensor.empty(shape, a.storage.dtype, "matmul")
-        _run(out, a, b)
-        return out
+        return _product("matmul", a, b)
 
     @staticmethod
     def backward(ctx, d):
@@ -57,11 +54,9 @@ class Linear(Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
-        out = Tensor.empty((*x.shape[:-1], weight.shape[0]), x.dtype, "linear")
         stretched = (*x.shape[:-2], *reversed(weight.shape))
         columns = expand(permute(weight.layout, (1, 0)), stretched)
-        _run(out, x, Tensor(weight.storage, columns), bias)
-        return out
+        return _product("linear", x, Tensor(weight.storage, columns), bias)
 
     @staticmethod
     def backward(ctx, d):
@@ -91,8 +86,10 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     tensor([[ 42.,  48.,  54.],
             [114., 136., 158.]])
     """
-    if _plain(a, b):  # the common case: for a small product the checks would take longer
-        return MatMul.apply(a, b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.storage.dtype == b.storage.dtype:
+        left, right = a.layout.shape, b.layout.shape
+        if len(left) == len(right) == 2 and left[1] == right[0]:
+            return MatMul.apply(a, b)  # for a small product, more checks would take longer
     a, b, batch, shape = matmul_operands(a, b)
     a, b = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (a, b))
     product = MatMul.apply(a, b)
@@ -121,27 +118,24 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if y.shape == shape else y.view(shape)
 
 
-def _plain(a, b) -> bool:
-    """Whether these are two matrices of one dtype that fit."""
-    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
-        return False
-    left, right = a.layout.shape, b.layout.shape
-    fit = len(left) == len(right) == 2 and left[1] == right[0]
-    return fit and a.storage.dtype == b.storage.dtype
+def _product(name: str, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """a b + bias for stacks of one batch shape.
 
-
-def _run(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) -> None:
-    """Call the kernel, which wants one batch dimension, on as few and large stacks as there are."""
+    The kernel wants one batch dimension; it is called on as few and large stacks as there are.
+    """
     start = None if bias is None else bias.storage[bias.layout.offset :][: bias.size]
-    c, x, y = out.storage, a.storage, b.storage
+    x, y = a.storage, b.storage
     if len(a.layout.shape) == 2:
         (m, k), (a_row, a_column), a_at = a.layout
         (_, n), (b_row, b_column), b_at = b.layout
+        out = Tensor.empty((m, n), x.dtype, name)
         a_steps, b_steps = (a_at, 0, a_row, a_column), (b_at, 0, b_row, b_column)
-        kernel(c, x, y, (1, m, k, n), 0, a_steps, b_steps, start)
-    elif c.size:
-        (*batch, m, k), (*_, a_row, a_column), a_at = a.layout
-        (*_, n), (*_, b_row, b_column), b_at = b.layout
+        kernel(out.storage, x, y, (1, m, k, n), 0, a_steps, b_steps, start)
+        return out
+    (*batch, m, k), (*_, a_row, a_column), a_at = a.layout
+    (*_, n), (*_, b_row, b_column), b_at = b.layout
+    out = Tensor.empty((*batch, m, n), x.dtype, name)
+    if out.size:
         lengths, steps = collapse(batch, *(t.strides[:-2] for t in (out, a, b)))
         sizes, (_, a_step, b_step) = (lengths[-1], m, k, n), (step[-1] for step in steps)
         for which in np.ndindex(lengths[:-1]):
@@ -149,4 +143,5 @@ def _run(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) -> None:
             at, more_a, more_b = (sum(map(mul, which, step)) for step in steps)
             a_steps = (a_at + more_a, a_step, a_row, a_column)
             b_steps = (b_at + more_b, b_step, b_row, b_column)
-            kernel(c, x, y, sizes, at, a_steps, b_steps, start)
+            kernel(out.storage, x, y, sizes, at, a_steps, b_steps, start)
+    return out

@@ -23,7 +23,7 @@ from mtlib.kernels.attention_blocks import (
     space_in,
 )
 from mtlib.kernels.jit import Kernel, compiled, threads_for
-from mtlib.kernels.packed import wide, workspace
+from mtlib.kernels.packed import TALL, wide, workspace
 from mtlib.kernels.walk import plan
 from mtlib.layout import Layout, contiguous
 from mtlib.memory import allocate
@@ -108,7 +108,7 @@ def _divide(q: Stack, v: Stack, dtype) -> tuple[Sizes, int]:
     *_, keys, depth = v.layout.shape
     batches = prod(batch)
     threads = threads_for(batches * queries * keys * (width + depth + POWER) // AT_ONCE)
-    vector = wide(dtype) // 2
+    vector = wide(np.dtype(dtype).itemsize) // 2
     pieces = 1  # the fewest that keep threads busy for four fifths of the time
     while queries > pieces * vector and _rounds(batches * pieces, threads) > 1.25:
         pieces += 1
@@ -174,8 +174,10 @@ def _places(sizes: Sizes, dtype, with_gradients: bool) -> tuple[np.ndarray, int]
             "sums": (block, width),
         }
     longest = max(width, depth, most, block)
-    strips = workspace(1, longest, 1, dtype, False, False)  # 1, as if every side had an edge
-    shapes |= zip(("a_strip", "b_strip", "edge"), strips, strict=True)
+    broad = wide(np.dtype(dtype).itemsize)
+    rows = workspace(1, longest, 1, broad, False, False)  # 1, as if every side had an edge
+    names, columns = ("a_strip", "b_strip", "edge"), (TALL, broad, broad)
+    shapes |= zip(names, zip(rows, columns, strict=True), strict=True)
     places, room = [], 0
     for name in Space._fields:
         rows, columns = shapes.get(name, (0, 0))

@@ -7,14 +7,11 @@ lists them in order.  What ``@`` runs is :func:`matmul`: the top rung, over a st
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mtlib.kernels.jit import Kernel, compiled_fma, inlined, threads_for
-from mtlib.kernels.packed import TALL, fits, in_place, multiply, wide, workspace
-from mtlib.kernels.tile import VECTOR_BYTES
+from mtlib.kernels.jit import SMALL, Kernel, compiled, compiled_fma, inlined, threads_for
+from mtlib.kernels.packed import TALL, cut, fits, in_place, multiply, room, wide, workspace
 from mtlib.memory import allocate, flattened
 
 
@@ -130,30 +127,37 @@ def matmul(out, a, b, sizes, at, a_steps, b_steps, bias=None, threads: int = 0) 
     Element (p, i, j) of one with ``steps`` (offset, stack, row, column) is at ``offset + p * stack
     + i * row + j * column``.  The output is row-major, from ``at`` on.
     """
+    arguments = out, a, b, sizes, at, a_steps, b_steps, bias
     stack, m, k, n = sizes
-    threads = threads or threads_for(stack * m * k * n // AT_ONCE)
-    # A strip of a is slow to read if neither rows nor columns lie side by side; one of b if its
-    # columns do not, or if its rows are so far apart that they crowd each other out of the cache.
-    (_, _, a_row, a_column), (_, _, b_row, b_column) = a_steps, b_steps
-    pack_a = a_row != 1 and a_column != 1
-    pack_b = b_column != 1 or (m >= 4 * TALL and b_row * b.itemsize >= 4096)
-    small = threads == 1 or threads <= stack
-    if (
-        small
-        and (m * k * n <= TINY or not (pack_a or pack_b))
-        and _unpacked.run(threads, out, a, b, sizes, at, a_steps, b_steps, bias)
-    ):
+    may_fit = b_steps[3] == 1 or m * k * n <= TINY
+    if may_fit and not threads and _unpacked.serial(*arguments, 0):
         return
-    # Which side is shared out among the threads, and in pieces of how many.
-    along, piece = 0, 1
-    if stack < threads:
-        along, piece = (1, TALL) if m >= n else (2, wide(out.dtype))
-    shapes = workspace(m, k, n, out.dtype, pack_a, pack_b)
-    rows = tuple([shape[0] for shape in shapes])
-    space = allocate((threads, sum(map(prod, shapes))), out.dtype, "matmul", role="workspace")
-    _packed.run(
-        *(threads, out, a, b, sizes, at, a_steps, b_steps),
-        *(space, rows, threads, along, piece, (pack_a, pack_b), bias),
+    threads = threads or threads_for(stack * m * k * n // AT_ONCE)
+    if may_fit and threads <= stack and _unpacked.run(threads, *arguments, threads):
+        return
+    shape = threads, _room(sizes, a_steps, b_steps, out.itemsize)
+    space = allocate(shape, out.dtype, "matmul", role="workspace")
+    _packed.run(threads, *arguments, threads, space)
+
+
+@compiled
+def _room(sizes, a_steps, b_steps, itemsize):
+    """Elements of workspace that each thread needs."""
+    _, m, k, n = sizes
+    pack_a, pack_b = _packs(sizes, a_steps, b_steps, itemsize)
+    return room(workspace(m, k, n, itemsize, pack_a, pack_b), itemsize)
+
+
+@inlined
+def _packs(sizes, a_steps, b_steps, itemsize: int):
+    """Whether strips of a, and of b, are slow to read where they lie.
+
+    Of a, if neither rows nor columns lie side by side.  Of b, if its columns do not, or if its rows
+    are so far apart that they crowd each other out of the cache.
+    """
+    return (
+        a_steps[2] != 1 and a_steps[3] != 1,
+        b_steps[3] != 1 or (sizes[1] >= 4 * TALL and b_steps[2] * itemsize >= 4096),
     )
 
 
@@ -174,20 +178,31 @@ def _stack(storage, steps, shape):
 
 
 def _make_unpacked(each):
-    def unpacked(out, a, b, sizes, at, a_steps, b_steps, bias):
-        """The products, if they are tiny or fit; whether they did."""
+    def unpacked(out, a, b, sizes, at, a_steps, b_steps, bias, parts):
+        """The products, in so many parts, if they are tiny or fit; whether they did.
+
+        In 0 parts means in one if they are no work for several threads: to find that out here is
+        quicker than to find it out in Python.
+        """
         stack, m, k, n = sizes
-        c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
-        tiny = m * k * n <= TINY
-        if not (tiny or fits(m, k, n, out.itemsize)):
+        if parts == 0 and stack * m * k * n >= AT_ONCE * SMALL:
             return False
-        for p in each(stack):
+        tiny = m * k * n <= TINY
+        if not tiny:
+            pack_a, pack_b = _packs(sizes, a_steps, b_steps, out.itemsize)
+            if pack_a or pack_b or not fits(m, k, n, out.itemsize):
+                return False
+        c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
+        count = max(parts, 1)
+        for part in each(count):
+            first, last = part * stack // count, (part + 1) * stack // count
             if tiny:
-                ijk(c[p], x[p], y[p])
-                if bias is not None:
-                    c[p] += bias
+                for p in range(first, last):
+                    ijk(c[p], x[p], y[p])
+                    if bias is not None:
+                        c[p] += bias
             else:
-                in_place(c, x, y, p, bias)
+                in_place(c, x, y, first, last, bias)
         return True
 
     return unpacked
@@ -197,19 +212,24 @@ _unpacked = Kernel(_make_unpacked)
 
 
 def _make_packed(each):
-    def packed(
-        out, a, b, sizes, at, a_steps, b_steps, space, rows, count, along, piece, pack, bias
-    ):
-        """The products, or ``count`` parts of them, each with its share of ``space``."""
+    def packed(out, a, b, sizes, at, a_steps, b_steps, bias, parts, space):
+        """The products in so many parts, each with its share of ``space``."""
+        stack, m, k, n = sizes
+        pack_a, pack_b = _packs(sizes, a_steps, b_steps, out.itemsize)
+        rows = workspace(m, k, n, out.itemsize, pack_a, pack_b)
+        share = len(space) // parts
         c, x, y = _stacks(out, a, b, sizes, at, a_steps, b_steps)
-        broad = 2 * VECTOR_BYTES // out.itemsize
-        length, room = c.shape[along], len(space) // count
+        # What is shared out: whole products, or rows or columns of each, in pieces of a tile.
+        along, piece = 0, 1
+        if stack < parts:
+            along, piece = (1, TALL) if m >= n else (2, wide(out.itemsize))
+        length = c.shape[along]
         pieces = (length + piece - 1) // piece
-        for part in each(count):
-            first = part * pieces // count * piece
-            last = min((part + 1) * pieces // count * piece, length)
-            strips = _shared_out(space[part * room : (part + 1) * room], rows, broad)
-            for p in range(first if along == 0 else 0, last if along == 0 else len(c)):
+        for part in each(parts):
+            first = part * pieces // parts * piece
+            last = min((part + 1) * pieces // parts * piece, length)
+            strips = cut(space[part * share : (part + 1) * share], rows)
+            for p in range(first if along == 0 else 0, last if along == 0 else stack):
                 product, left, right, start = c[p], x[p], y[p], bias
                 if along == 1:
                     product, left = product[first:last], left[first:last]
@@ -217,21 +237,9 @@ def _make_packed(each):
                     product, right = product[:, first:last], right[:, first:last]
                     if bias is not None:
                         start = bias[first:last]
-                multiply(product, left, right, *strips, *pack, start)
+                multiply(product, left, right, *strips, pack_a, pack_b, start)
 
     return packed
-
-
-@inlined
-def _shared_out(space, rows, broad):
-    """``space`` cut into a strip of a, strips of b and an edge, with so many rows."""
-    a_end = rows[0] * TALL
-    b_end = a_end + rows[1] * broad
-    return (
-        space[:a_end].reshape(rows[0], TALL),
-        space[a_end:b_end].reshape(rows[1], broad),
-        space[b_end:].reshape(rows[2], broad),
-    )
 
 
 _packed = Kernel(_make_packed)

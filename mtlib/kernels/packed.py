@@ -12,42 +12,32 @@ it lies: for small matrices the copy would cost more than it saves.
 Source: Goto and van de Geijn (2008), as in :mod:`mtlib.kernels.tile`.
 """
 
-import numpy as np
-
 from mtlib.kernels.jit import compiled, inlined
 from mtlib.kernels.square import copy_square, turn_square
-from mtlib.kernels.tile import ROWS, VECTOR_BYTES, register_tile
+from mtlib.kernels.tile import ROWS, VECTOR_BYTES, register_tiles
 
 TALL = ROWS  # rows of a full tile; at the edge come lower ones, to multiply fewer zeros
 STEP = TALL // 3
 DEPTH = 512
 BLOCK_COLUMNS = 384
 
-_tall, _middle, _short = (register_tile(rows, 2) for rows in (TALL, 2 * STEP, STEP))
-_tall_half, _middle_half, _short_half = (register_tile(rows, 1) for rows in (TALL, 2 * STEP, STEP))
-
-
-def wide(dtype) -> int:
-    """Columns of a full tile: two vectors."""
-    return 2 * VECTOR_BYTES // np.dtype(dtype).itemsize
+_tile = register_tiles((STEP, 2 * STEP, TALL), (1, 2))
 
 
 @inlined
-def _tile(a, ia, b, ib, c, ic, depth, fresh, rows, full):
-    """The tile for this height, in thirds of a full one, and width, full or half."""
-    if full:
-        if rows == 3:
-            _tall(a, ia, b, ib, c, ic, depth, fresh)
-        elif rows == 1:
-            _short(a, ia, b, ib, c, ic, depth, fresh)
-        else:
-            _middle(a, ia, b, ib, c, ic, depth, fresh)
-    elif rows == 3:
-        _tall_half(a, ia, b, ib, c, ic, depth, fresh)
-    elif rows == 1:
-        _short_half(a, ia, b, ib, c, ic, depth, fresh)
-    else:
-        _middle_half(a, ia, b, ib, c, ic, depth, fresh)
+def wide(itemsize: int) -> int:
+    """Columns of a full tile: two vectors."""
+    return 2 * VECTOR_BYTES // itemsize
+
+
+@inlined
+def _height(rows: int) -> int:
+    """How many of the last ``rows`` rows the next tile takes: all that it can.
+
+    Unless that would leave a third of a tile.  Such a low one has too few totals to add to while
+    it waits for each of them, and takes as long as one of two thirds: so two of these instead.
+    """
+    return 2 * STEP if TALL < rows <= TALL + STEP else min(TALL, rows)
 
 
 @inlined
@@ -58,39 +48,59 @@ def fits(m: int, k: int, n: int, itemsize: int) -> bool:
     )
 
 
-@inlined
-def in_place(out, a, b, p, bias):
-    """``out[p] = a[p] @ b[p]`` for small matrices that fit: tile after tile, nothing packed.
+@compiled
+def in_place(out, a, b, first, last, bias):
+    """``out[p] = a[p] @ b[p]`` from ``first`` to ``last``, for matrices that fit: nothing packed.
 
     ``bias`` is None or, as for :func:`multiply`, what each row starts from.
     """
     (_, m, n), depth = out.shape, a.shape[2]
-    broad = 2 * VECTOR_BYTES // out.itemsize
-    for i in range(0, m, TALL):
-        height = min(TALL, m - i)
-        if bias is not None:
-            _start_from(bias, out[p, i : i + height])
-        fresh, rows = bias is None, height // STEP
-        for j in range(0, n, broad):
-            _tile(a, (p, i, 0), b, (p, 0, j), out, (p, i, j), depth, fresh, rows, n - j >= broad)
+    broad = wide(out.itemsize)
+    for p in range(first, last):
+        i = 0
+        while i < m:
+            height = _height(m - i)
+            if bias is not None:
+                _start_from(bias, out[p, i : i + height])
+            for j in range(0, n, broad):
+                vectors = 2 if n - j >= broad else 1
+                ia, ib, ic = (p, i, 0), (p, 0, j), (p, i, j)
+                _tile(a, ia, b, ib, out, ic, depth, bias is None, height, vectors)
+            i += height
 
 
-def workspace(m: int, k: int, n: int, dtype, pack_a: bool, pack_b: bool):
-    """The shapes of what :func:`multiply` needs: (strip of a, strips of b, tile for the edge).
+@inlined
+def workspace(m: int, k: int, n: int, itemsize: int, pack_a: bool, pack_b: bool):
+    """Rows of what :func:`multiply` needs: (strip of a, strips of b, tile for the edge).
 
     Of a, one strip if it is packed or does not fill its last tile.  Of b, all the strips of a block
     one below the other if it is packed, one if it does not fill its last tile.
 
-    >>> [shape[0] for shape in workspace(2 * TALL, 100, 64, "float64", False, False)]
-    [0, 0, 0]
+    >>> workspace(2 * TALL, 100, 64, 8, False, False)
+    (0, 0, 0)
     """
-    depth, broad = min(k, DEPTH), wide(dtype)
+    depth, broad = min(k, DEPTH), wide(itemsize)
     a_edge, b_edge = m % STEP != 0, n % (broad // 2) != 0
-    b_strips = -(-min(n, BLOCK_COLUMNS) // broad) if pack_b else int(b_edge)
+    b_strips = (min(n, BLOCK_COLUMNS) + broad - 1) // broad if pack_b else int(b_edge)
+    return depth if pack_a or a_edge else 0, b_strips * depth, TALL if a_edge or b_edge else 0
+
+
+@inlined
+def room(rows, itemsize: int) -> int:
+    """Elements of a workspace with so many ``rows``."""
+    return rows[0] * TALL + (rows[1] + rows[2]) * wide(itemsize)
+
+
+@inlined
+def cut(space, rows):
+    """``space`` as a strip of a, strips of b and a tile for the edge, with so many ``rows``."""
+    broad = wide(space.itemsize)
+    a_end = rows[0] * TALL
+    b_end = a_end + rows[1] * broad
     return (
-        (depth if pack_a or a_edge else 0, TALL),
-        (b_strips * depth, broad),
-        (TALL if a_edge or b_edge else 0, broad),
+        space[:a_end].reshape(rows[0], TALL),
+        space[a_end:b_end].reshape(rows[1], broad),
+        space[b_end:].reshape(rows[2], broad),
     )
 
 
@@ -101,7 +111,7 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
     A bias (n,) is no pass of its own over the output: a tile adds to it instead of to 0.
 
     ``a`` and ``b`` may have any strides, but the columns of ``b`` must lie side by side unless it
-    is packed.  ``a_strip``, ``b_strips`` and ``edge`` have the shapes that :func:`workspace` says.
+    is packed.  ``a_strip``, ``b_strips`` and ``edge`` have as many rows as :func:`workspace` says.
     """
     (m, n), k, broad = out.shape, a.shape[1], b_strips.shape[1]
     a_packed = a_strip.T  # stored by columns, which is the order in which a tile reads it
@@ -115,8 +125,9 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
                     _pack(b_strips, (j - j0) // broad * depth, b, k0, j, depth, width)
                 elif width % (broad // 2):
                     _pack(b_strips, 0, b, k0, j, depth, width)
-            for i in range(0, m, TALL):
-                height = min(TALL, m - i)
+            i = 0
+            while i < m:
+                height = _height(m - i)
                 a_from, ia = a, (i, k0)
                 if pack_a or height % STEP:
                     _pack(a_strip, 0, a.T, k0, i, depth, height)
@@ -131,15 +142,17 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
                         b_from, ib = b_strips, ((j - j0) // broad * depth, 0)
                     elif width % (broad // 2):
                         b_from, ib = b_strips, (0, 0)
-                    rows, full = (height + STEP - 1) // STEP, 2 * width > broad
+                    rows = (height + STEP - 1) // STEP * STEP
+                    vectors = 2 if 2 * width > broad else 1
                     if height % STEP or width % (broad // 2):  # smaller than any tile
-                        _tile(a_from, ia, b_from, ib, edge, (0, 0), depth, True, rows, full)
+                        _tile(a_from, ia, b_from, ib, edge, (0, 0), depth, True, rows, vectors)
                         for x in range(height):
                             for y in range(width):
                                 total = edge[x, y] if fresh else out[i + x, j + y] + edge[x, y]
                                 out[i + x, j + y] = total
                     else:
-                        _tile(a_from, ia, b_from, ib, out, (i, j), depth, fresh, rows, full)
+                        _tile(a_from, ia, b_from, ib, out, (i, j), depth, fresh, rows, vectors)
+                i += height
 
 
 @compiled
