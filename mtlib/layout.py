@@ -67,6 +67,7 @@ def contiguous(shape: Shape) -> Layout:
     return Layout(tuple(shape), tuple(reversed(strides)), 0)
 
 
+@lru_cache(maxsize=1024)
 def dense_like(*layouts: Layout) -> Layout:
     """A layout without gaps for the result of an operation on each element of ``layouts``.
 
@@ -167,6 +168,7 @@ def permute(layout: Layout, dims: Sequence[int], name: str = "permute") -> Layou
     )
 
 
+@lru_cache(maxsize=1024)
 def broadcast_shapes(*shapes: Shape, name: str = "broadcast") -> Shape:
     """The shape that all of ``shapes`` stretch to: aligned at the last dimension, 1 stretches.
 

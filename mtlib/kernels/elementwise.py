@@ -2,15 +2,27 @@
 
 A kernel is a scalar function put into a loop nest.  The nest walks rows (see
 :mod:`mtlib.kernels.walk`), each row in blocks so that even one long row can be shared out among
-threads.  Where the innermost strides are 1 the loop runs over plain slices, which is what lets the
-compiler use vector instructions.
+threads.  Where the innermost strides are 1 the index is an unsigned integer: a signed one could be
+negative and count from the end, and a loop that has to ask for each element whether it is cannot
+use vector instructions.  (Nor could it be a slice: that has an owner to be counted, which for a
+short row costs more than the row.)
 """
 
+import numpy as np
+
 from mtlib.kernels import scalars, transcendental
-from mtlib.kernels.jit import Kernel
+from mtlib.kernels.jit import Kernel, inlined
 from mtlib.kernels.walk import start_of_row
 
 BLOCK = 1 << 15  # elements that a thread takes at a time
+
+
+@inlined
+def _piece(task, blocks, length):
+    """(row, first element, how many) of the piece of a row, in ``blocks``, that a task is."""
+    task = np.int64(task)  # from prange it comes unsigned, and with signed numbers makes floats
+    row, first = (task, 0) if blocks == 1 else (task // blocks, task % blocks * BLOCK)
+    return row, first, min(BLOCK, length - first)
 
 
 def map_kernel(f):
@@ -22,14 +34,13 @@ def map_kernel(f):
             so, sa = table[1, -1], table[2, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
-                row, first = task // blocks, task % blocks * BLOCK
-                n = min(BLOCK, length - first)
+                row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
                 if so == 1 and sa == 1:
-                    y, x = out[o : o + n], a[p : p + n]
-                    for i in range(len(y)):
-                        y[i] = f(x[i])
+                    z, x = np.uintp(o), np.uintp(p)
+                    for i in range(np.uintp(n)):
+                        out[z + i] = f(a[x + i])
                 else:
                     for i in range(n):
                         out[o + i * so] = f(a[p + i * sa])
@@ -48,23 +59,22 @@ def zip_kernel(f):
             so, sa, sb = table[1, -1], table[2, -1], table[3, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
-                row, first = task // blocks, task % blocks * BLOCK
-                n = min(BLOCK, length - first)
+                row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
                 q = start_of_row(row, table, 3) + first * sb
+                z, x, y, count = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(n)
                 if so == 1 and sa == 1 and sb == 1:
-                    z, x, y = out[o : o + n], a[p : p + n], b[q : q + n]
-                    for i in range(len(z)):
-                        z[i] = f(x[i], y[i])
+                    for i in range(count):
+                        out[z + i] = f(a[x + i], b[y + i])
                 elif so == 1 and sa == 1 and sb == 0:
-                    z, x, only = out[o : o + n], a[p : p + n], b[q]
-                    for i in range(len(z)):
-                        z[i] = f(x[i], only)
+                    only = b[y]
+                    for i in range(count):
+                        out[z + i] = f(a[x + i], only)
                 elif so == 1 and sa == 0 and sb == 1:
-                    z, only, y = out[o : o + n], a[p], b[q : q + n]
-                    for i in range(len(z)):
-                        z[i] = f(only, y[i])
+                    only = a[x]
+                    for i in range(count):
+                        out[z + i] = f(only, b[y + i])
                 else:
                     for i in range(n):
                         out[o + i * so] = f(a[p + i * sa], b[q + i * sb])
@@ -83,8 +93,7 @@ def zip3_kernel(f):
             so, sa, sb, sc = table[1, -1], table[2, -1], table[3, -1], table[4, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
-                row, first = task // blocks, task % blocks * BLOCK
-                n = min(BLOCK, length - first)
+                row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
                 q = start_of_row(row, table, 3) + first * sb

@@ -13,6 +13,8 @@ blocks are folded in pairs, so that rounding errors grow with the logarithm of t
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from mtlib.kernels import scalars
@@ -57,6 +59,7 @@ class Fold:
             self._rows.run(threads, out, a, kept, reduced, 1, group)
 
 
+@lru_cache(maxsize=1024)
 def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The plans (kept, reduced) for folding ``dims`` of an operand into a contiguous output.
 

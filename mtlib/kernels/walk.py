@@ -10,6 +10,7 @@ the strides allow, and one compiled kernel serves every rank.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -18,8 +19,11 @@ from numba.extending import register_jitable
 from mtlib.layout import Layout, collapse, permute
 
 
+@lru_cache(maxsize=1024)
 def plan(*layouts: Layout) -> np.ndarray:
     """The table for operands of one shape, for the kernels to walk together.
+
+    A program asks for the same few over and over, so they are kept; nobody may write to one.
 
     >>> from mtlib.layout import contiguous, expand
     >>> plan(contiguous((2, 4, 3)), expand(contiguous((1, 4, 3)), (2, 4, 3)))
@@ -40,8 +44,8 @@ def plan(*layouts: Layout) -> np.ndarray:
 def start_of_row(row, table, operand):
     """Where in its storage ``operand`` begins the ``row``-th run of the innermost loop."""
     at = table[operand, 0]
-    for d in range(table.shape[1] - 2, 0, -1):
+    for d in range(table.shape[1] - 2, 1, -1):
         length = table[0, d]
         at += row % length * table[operand, d]
         row //= length
-    return at
+    return at + row * table[operand, 1] if table.shape[1] > 2 else at

@@ -28,14 +28,26 @@ def operands(name: str, *values) -> list[Tensor]:
 
     A number takes the dtype of the tensors and arrays beside it; among those, float64 wins.
     """
+    if _alike(values):
+        return list(values)
     dtype = common_dtype(name, *values)
     return stretched(name, *((value, dtype) for value in values))
+
+
+def _alike(values) -> bool:
+    """Whether these are tensors of one dtype and shape, as most are: then nothing is to be done."""
+    if not all(isinstance(x, Tensor) for x in values):
+        return False
+    first = values[0]
+    return all(x.shape == first.shape and x.dtype == first.dtype for x in values)
 
 
 def common_dtype(name: str, *values) -> np.dtype:
     """The dtype that ``values`` can be computed in together."""
     found = [d for x in values if (d := _own_dtype(x, name)) is not None]
-    return np.result_type(*found) if found else np.dtype(np.float64)
+    if not found:
+        return np.dtype(np.float64)
+    return found[0] if len(set(found)) == 1 else np.result_type(*found)
 
 
 def stretched(name: str, *pairs) -> list[Tensor]:
@@ -47,9 +59,11 @@ def stretched(name: str, *pairs) -> list[Tensor]:
 
 def _own_dtype(value, name: str) -> np.dtype | None:
     """The float dtype that ``value`` brings with it; None for a number, which brings none."""
+    if isinstance(value, Tensor):
+        return value.dtype
     if isinstance(value, (numbers.Real, np.bool_)):
         return None
-    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+    if isinstance(value, (np.ndarray, np.generic)):
         return float_dtype(value.dtype, name)
     raise TypeError(f"{name}: an operand must be a tensor or a number, got {type(value).__name__}")
 
@@ -57,7 +71,7 @@ def _own_dtype(value, name: str) -> np.dtype | None:
 def lift(value, dtype: np.dtype, name: str) -> Tensor:
     """``value`` as a tensor of ``dtype``."""
     if isinstance(value, Tensor):
-        return value.to(dtype)
+        return value if value.dtype == dtype else value.to(dtype)
     out = Tensor.empty(np.shape(value), dtype, name)
     out.numpy()[...] = value
     return out
