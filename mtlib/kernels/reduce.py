@@ -110,16 +110,17 @@ def _make_columns(each, f, start):
 
 def _make_rows(each, f, start):
     @inlined
-    def fold_block(x, lanes):
-        """Up to BLOCK elements side by side, dealt out to the lanes, and these folded in halves."""
-        lanes[:] = start
-        even = len(x) // LANES * LANES
+    def fold_block(a, at, n, lanes):
+        """``n`` elements side by side, dealt out to the lanes, and these folded in halves."""
+        at = np.uintp(at)  # as in elementwise.py: a slice would cost more than a short row
+        even = n // LANES * LANES
+        for j in range(LANES):
+            lanes[j] = start
         for r in range(0, even, LANES):
-            y = x[r : r + LANES]
-            for j in range(LANES):
-                lanes[j] = f(lanes[j], y[j])
-        for r in range(even, len(x)):
-            lanes[r - even] = f(lanes[r - even], x[r])
+            for j in range(np.uintp(LANES)):
+                lanes[j] = f(lanes[j], a[at + np.uintp(r) + j])
+        for r in range(even, n):
+            lanes[r - even] = f(lanes[r - even], a[at + np.uintp(r)])
         half = LANES // 2
         while half > 0:
             for j in range(half):
@@ -139,8 +140,10 @@ def _make_rows(each, f, start):
             lanes = np.empty(LANES, out.dtype)
             waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the binary
             for task in range(chunk * group, min(chunk * group + group, tasks)):
-                i, part = task // parts, task % parts
-                first, last = length * part // parts, length * (part + 1) // parts
+                i, first, last = task, 0, length
+                if parts > 1:
+                    i, part = task // parts, task % parts
+                    first, last = length * part // parts, length * (part + 1) // parts
                 p = start_of_row(i // width, kept, 2) + i % width * spacing
                 total = out.dtype.type(start)
                 blocks = 0  # digits of the number of blocks so far
@@ -151,15 +154,18 @@ def _make_rows(each, f, start):
                             total = f(total, a[q + r * stride])
                         continue
                     for at in range(q + first, q + last, BLOCK):
-                        level, value = 0, fold_block(a[at : min(at + BLOCK, q + last)], lanes)
+                        value = fold_block(a, at, min(BLOCK, q + last - at), lanes)
+                        level = 0
                         while blocks >> level & 1:
                             value = f(waiting[level], value)
                             level += 1
                         waiting[level] = value
                         blocks += 1
-                for level in range(64):
+                level = 0
+                while blocks >> level:
                     if blocks >> level & 1:
                         total = f(total, waiting[level])
+                    level += 1
                 out[task] = total
 
     return rows
