@@ -6,7 +6,7 @@ into vector instructions.
 
 Each works the same way: bring the argument into a small range, where a short polynomial is right to
 the last bits, and put what was taken out into the exponent of the result, where a floating-point
-number keeps its powers of 2.  tanh follows from exp, except near 0, where digits would cancel and a
+number keeps its powers of 2.  tanh follows from e²ˣ, except near 0, where digits would cancel and a
 polynomial of its own takes over.  Errors stay within 2 units in the last place; infinities, nan and
 results too small to have all their digits come out as IEEE 754 says.
 
@@ -56,12 +56,30 @@ def _(x):
     return lambda x: _relabelled(x)
 
 
-def _tanh_series(terms: int) -> np.ndarray:
-    """The c of tanh x = x + x³ (c₀ + c₁ x² + c₂ x⁴ + …) for x up to ``NEAR_0``.
+def _polynomial(function, terms: int, end: float, start: float) -> np.ndarray:
+    """Coefficients, highest power first, of the polynomial like ``function`` from start to end.
 
-    Taylor's series is best at 0 and gets worse away from it.  This is the polynomial in x² through
-    Chebyshev's points, which is about equally good everywhere and needs half as many terms.
+    Taylor's series is best at one point and gets worse away from it.  This is the polynomial
+    through Chebyshev's points, which is about equally good everywhere and needs fewer terms.
     """
+    fit = Chebyshev.interpolate(function, terms - 1, [start, end])
+    return fit.convert(kind=Polynomial).coef[::-1]
+
+
+def _powers(exact: int, terms: int, rate: int) -> np.ndarray:
+    """The q of exp(rate · r) = 1 + r q(r), for rate · r up to half of ln 2 on both sides of 0.
+
+    The last digits of Chebyshev's coefficients are wrong.  Where they would show, the first
+    ``exact`` are Taylor's instead; in the ``terms`` after these, powers of r make them small.
+    """
+    taylor = [rate**n / factorial(n) for n in range(1, 25)]
+    end = math.log(2) / 2 / rate
+    rest = _polynomial(Polynomial(taylor[exact:]), terms, end, -end)
+    return np.r_[rest, taylor[:exact][::-1]]
+
+
+def _tanh_near_0(terms: int) -> np.ndarray:
+    """The q of tanh x = x + x³ q(x²), for x up to ``NEAR_0``."""
 
     def rest(y):  # (tanh x - x) / x³ for y = x²: Lambert's continued fraction, nothing cancels
         fraction = 0
@@ -69,17 +87,16 @@ def _tanh_series(terms: int) -> np.ndarray:
             fraction = y / (n + fraction)
         return -1 / (3 + y + fraction)
 
-    fit = Chebyshev.interpolate(rest, terms - 1, [0, NEAR_0**2])
-    return fit.convert(kind=Polynomial).coef
+    return _polynomial(rest, terms, NEAR_0**2, 0)
 
 
 def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, highest, saturated):
     """(exp, decay, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
 
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
-    zeros at its end that a small integer times it is exact.  ``terms`` of the series for eʳ, for
-    tanh near 0, and for the logarithm.  exp is 0 below ``lowest`` and infinite above ``highest``;
-    tanh is 1 above ``saturated``.
+    zeros at its end that a small integer times it is exact.  ``terms`` are those of the
+    polynomials: for exp, for tanh near 0, for its e²ˣ beyond, and for the logarithm.  exp is 0
+    below ``lowest`` and infinite above ``highest``; tanh is 1 above ``saturated``.
     """
     zero, half, one, two = real(0), real(0.5), real(1), real(2)
     infinity, nan = real(np.inf), real(np.nan)
@@ -90,9 +107,11 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     lowest, highest, saturated = real(lowest), real(highest), real(saturated)
     near_0 = real(NEAR_0)
 
-    exp_series = tuple(real(1 / factorial(n)) for n in range(terms[0], 1, -1))
-    tanh_series = tuple(real(c) for c in _tanh_series(terms[1])[::-1])
-    log_series = tuple(real(2 / (2 * n + 1)) for n in range(terms[2], 0, -1))
+    exp_series = tuple(map(real, _powers(*terms[0], rate=1)))
+    near_series = tuple(map(real, _tanh_near_0(terms[1])))
+    far_series = tuple(map(real, _powers(*terms[2], rate=2)))
+    log_series = tuple(real(2 / (2 * n + 1)) for n in range(terms[3], 0, -1))
+    half_ln2, per_half_ln2 = real(math.log(2) / 2), real(2 / math.log(2))
 
     @inlined
     def power_of_2(k):
@@ -107,7 +126,7 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         q = exp_series[0]
         for i in range(1, len(exp_series)):
             q = q * r + exp_series[i]
-        return one + (q * r * r + r), as_integer(shifted) - rounder_bits
+        return q * r + one, as_integer(shifted) - rounder_bits
 
     @inlined
     def exp(x):
@@ -134,15 +153,20 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     @inlined
     def tanh(x):
         square = x * x
-        p = tanh_series[0]
-        for i in range(1, len(tanh_series)):
-            p = p * square + tanh_series[i]
+        p = near_series[0]
+        for i in range(1, len(near_series)):
+            p = p * square + near_series[i]
         near = x * (one + square * p)
-        size = -x if x < zero else x
-        size = saturated if size > saturated else size
-        y, k = exp_parts(two * size)
-        far = one - two / (y * power_of_2(k) + one)
-        far = -far if x < zero else far
+        # Beyond, e²ˣ can be less exact than exp: the larger it is, the less it has to say.
+        size = abs(x)
+        y = saturated if size > saturated else size
+        shifted = y * per_half_ln2 + rounder
+        r = y - (shifted - rounder) * half_ln2
+        q = far_series[0]
+        for i in range(1, len(far_series)):
+            q = q * r + far_series[i]
+        power = (q * r + one) * power_of_2(as_integer(shifted) - rounder_bits)
+        far = math.copysign(one - two / (power + one), x)
         return far if size > near_0 else near
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
@@ -173,11 +197,11 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
 FLOAT32 = _functions(
     *(np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4),
-    *((7, 5, 5), -104, 89, 10),
+    *(((0, 6), 5, (0, 5), 5), -104, 89, 10),
 )
 FLOAT64 = _functions(
     *(np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
-    *((13, 11, 11), -746, 710, 20),
+    *(((3, 9), 11, (2, 9), 11), -746, 710, 20),
 )
 
 
