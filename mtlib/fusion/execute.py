@@ -166,4 +166,4 @@ def _kernel(name: str, text: str) -> jit.Kernel:
         exec(code, names)
         return names[name]
 
-    return jit.Kernel(make)
+    return jit.Kernel(make, fuse_add=True)
