@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlib.kernels.jit import compiled
+from mtlib.kernels.jit import compiled, compiled_fma
 from mtlib.kernels.packed import multiply
-from mtlib.kernels.transcendental import exp, log
+from mtlib.kernels.transcendental import decay, log
 from mtlib.kernels.walk import start_of_row
 
 
@@ -82,7 +82,7 @@ class Space(NamedTuple):
     edge: np.ndarray
 
 
-@compiled
+@compiled_fma
 def forward_block(x, tables, sizes, causal, scale, space, which):
     """softmax(q kᵀ · scale + mask) v for the queries from ``first`` on."""
     batch, _, first = which
@@ -104,11 +104,11 @@ def forward_block(x, tables, sizes, causal, scale, space, which):
             for i in range(n):
                 largest[i] = scores[r, i] if scores[r, i] > largest[i] else largest[i]
         for i in range(n):
-            shrink[i] = exp(shrink[i] - largest[i])
+            shrink[i] = decay(shrink[i] - largest[i])
             total[i] *= shrink[i]
         for r in range(m):
             for i in range(n):
-                weight = exp(scores[r, i] - largest[i])
+                weight = decay(scores[r, i] - largest[i])
                 scores[r, i] = weight
                 total[i] += weight
         _load(values, x.v, tables, V, batch, j, m, depth)
@@ -124,7 +124,7 @@ def forward_block(x, tables, sizes, causal, scale, space, which):
             x.out[(row + first + i) * depth + e] = 0 if none else sums[i, e] / total[i]
 
 
-@compiled
+@compiled_fma
 def backward_block(x, tables, sizes, causal, scale, space, which):
     """With P the weights, ∘ element by element and D the sum of d ∘ out for each query,
 
@@ -155,7 +155,7 @@ def backward_block(x, tables, sizes, causal, scale, space, which):
         _product(slopes[:m, :n], values[:m, :depth], gradient_columns[:depth, :n], space)
         for r in range(m):
             for i in range(n):
-                weight = exp(scores[r, i] - lse[i])
+                weight = decay(scores[r, i] - lse[i])
                 scores[r, i] = weight
                 slopes[r, i] = weight * (slopes[r, i] - inner[i])
         key = (piece * sizes.batches + batch) * sizes.keys + j
