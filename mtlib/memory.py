@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 _ALWAYS_FITS = 1 << 23  # elements, of at most 8 bytes: not worth asking the operating system about
 
 
-def allocate(shape: Shape, dtype, name: str, *, role: str = "result", zero: bool = False):
+def allocate(shape: Shape, dtype, name: str, role: str = "result", zero: bool = False):
     """A new flat array with room for ``shape``, entered in the ledger under ``name``.
 
     ``role`` is ``"workspace"`` for a kernel's scratch space.  The elements are undefined unless

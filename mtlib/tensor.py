@@ -30,7 +30,7 @@ def float_dtype(dtype, name: str) -> np.dtype:
     except TypeError:
         raise TypeError(f"{name}: {dtype!r} is not a dtype; use float32 or float64") from None
     if dtype in (np.float32, np.float64):
-        return dtype
+        return np.dtype(dtype.type)  # NumPy's one object for it, which is quick to compare
     if dtype.kind in "iub":
         return np.dtype(np.float64)
     raise TypeError(f"{name}: dtype {dtype} is not supported; use float32 or float64")
@@ -58,9 +58,9 @@ class Tensor(Differentiable):
         self.layout = layout
 
     @classmethod
-    def empty(cls, shape: Shape, dtype, name: str, *, zero: bool = False) -> Tensor:
+    def empty(cls, shape: Shape, dtype, name: str, zero: bool = False) -> Tensor:
         """A new contiguous tensor for the result of ``name``, its elements undefined."""
-        return cls(allocate(shape, dtype, name, zero=zero), contiguous(shape))
+        return cls(allocate(shape, dtype, name, "result", zero), contiguous(shape))
 
     @property
     def shape(self) -> Shape:

@@ -86,7 +86,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     tensor([[ 42.,  48.,  54.],
             [114., 136., 158.]])
     """
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.storage.dtype == b.storage.dtype:
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.storage.dtype is b.storage.dtype:
         left, right = a.layout.shape, b.layout.shape
         if len(left) == len(right) == 2 and left[1] == right[0]:
             return MatMul.apply(a, b)  # for a small product, more checks would take longer

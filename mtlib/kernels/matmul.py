@@ -127,12 +127,16 @@ def matmul(out, a, b, sizes, at, a_steps, b_steps, bias=None, threads: int = 0) 
     Element (p, i, j) of one with ``steps`` (offset, stack, row, column) is at ``offset + p * stack
     + i * row + j * column``.  The output is row-major, from ``at`` on.
     """
-    arguments = out, a, b, sizes, at, a_steps, b_steps, bias
     stack, m, k, n = sizes
     # A call that finds out that they do not fit would cost a small product a fifth of its time.
     may_fit = b_steps[3] == 1 or m * k * n <= TINY
-    if may_fit and not threads and _unpacked.serial(*arguments, 0):
+    if (
+        may_fit
+        and not threads
+        and _unpacked.serial(out, a, b, sizes, at, a_steps, b_steps, bias, 0)
+    ):
         return
+    arguments = out, a, b, sizes, at, a_steps, b_steps, bias
     threads = threads or threads_for(stack * m * k * n // AT_ONCE)
     if may_fit and threads <= stack and _unpacked.run(threads, *arguments, threads):
         return
