@@ -167,7 +167,10 @@ def composites() -> list[Comparison]:
     """Each of them, on one shape."""
     return [
         Comparison(
-            f"{name} {'×'.join(map(str, each.shapes[0]))}", partial(_build, each), 1e-5, quick=True
+            f"{name} {'×'.join(map(str, each.shapes[0]))}",
+            partial(_build, each),
+            1e-5,
+            quick=not each.backward,
         )
         for name, each in COMPOSITES.items()
     ]

@@ -20,16 +20,17 @@ Contenders = dict[str, Callable[[], object]]
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds, seconds for them together, and least seconds of a sample."""
+    """How long to measure: rounds, seconds for them together, and least seconds of a sample.
+
+    And of several threads, how many seconds to warm up for before each sample.
+    """
 
     least_rounds: int
     most_rounds: int
     budget: float
     sample: float
+    warm: float
 
-
-FULL = Effort(least_rounds=7, most_rounds=21, budget=1.2, sample=0.02)
-QUICK = Effort(least_rounds=3, most_rounds=5, budget=0.12, sample=0.004)
 
 # Seconds to wait before a sample if there are several threads.  When a call is done, the threads
 # that helped stay awake for a while, in case there is more, and would take time from the next
@@ -38,6 +39,9 @@ SETTLE = 0.03
 # And then to warm up for: threads that have just woken may share a core at first, and it takes the
 # operating system up to a tenth of a second to give each its own.
 WARM = 0.15
+
+FULL = Effort(least_rounds=7, most_rounds=21, budget=1.2, sample=0.02, warm=WARM)
+QUICK = Effort(least_rounds=3, most_rounds=5, budget=0.12, sample=0.004, warm=WARM / 5)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def in_turns(contenders: Contenders, effort: Effort, settle: float = 0.0) -> dic
     """Seconds per call of each contender, round by round.
 
     All of them are warmed up before the first round.  With ``settle``, that many seconds are slept
-    before each sample, and then calls that do not count are made for ``WARM`` seconds.
+    before each sample, and then calls that do not count are made for as long as ``effort`` says.
     """
     gc.collect()
     was_enabled = gc.isenabled()
@@ -107,7 +111,7 @@ def in_turns(contenders: Contenders, effort: Effort, settle: float = 0.0) -> dic
             for name, call in contenders.items():
                 if settle:
                     time.sleep(settle)
-                    ready = time.perf_counter() + WARM
+                    ready = time.perf_counter() + effort.warm
                     while time.perf_counter() < ready:
                         call()
                 taken[name].append(seconds(call, counts[name]) / counts[name])

@@ -9,7 +9,7 @@ from benchmarks import measure
 from benchmarks.kinds import Comparison, Differs, Reading
 from benchmarks.measure import Effort, Spread, calls_to_fill, geometric_mean, in_turns, ratios
 
-SHORT = Effort(least_rounds=3, most_rounds=4, budget=1.0, sample=0.01)
+SHORT = Effort(least_rounds=3, most_rounds=4, budget=1.0, sample=0.01, warm=0.02)
 
 
 @pytest.fixture

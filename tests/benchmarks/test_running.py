@@ -83,7 +83,7 @@ def lines(monkeypatch, capsys):
             cases, "chosen", lambda *_: [(Group("g", "G", tuple), c) for c in given]
         )
         monkeypatch.setattr(worker.peak, "limits", lambda *_: {"threads": 1})
-        monkeypatch.setattr(worker.measure, "QUICK", worker.measure.Effort(1, 1, 0.0, 0.0))
+        monkeypatch.setattr(worker.measure, "QUICK", worker.measure.Effort(1, 1, 0.0, 0.0, 0.0))
         worker.run(1, 2, True, [])
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
