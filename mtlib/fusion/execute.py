@@ -166,4 +166,5 @@ def _kernel(name: str, text: str) -> jit.Kernel:
         exec(code, names)
         return names[name]
 
-    return jit.Kernel(make, fuse_add=True)
+    # No x · y + z in one step: what is computed again in backward has to come out the same.
+    return jit.Kernel(make)

@@ -121,8 +121,9 @@ class Wording:
         operands = []
         for place, y in enumerate(x.operands):
             text, binding = texts[y]
-            right = place > 0 and name in ("sub", "div")
-            loose = binding < written.binding or (right and binding == written.binding)
+            # On the right, brackets stay even around a product of a product: the order of rounding
+            # is part of the result, and a largest element is later recognised by its value.
+            loose = binding < written.binding or (place > 0 and binding == written.binding)
             operands.append(f"({text})" if loose and written.binding < TIGHT else text)
             if place > 0 and name == "div" and isinstance(y, Number) and y.node.how == 0:
                 operands[place] = f"{dtype}({text})"  # plain Python would refuse to divide by 0.0

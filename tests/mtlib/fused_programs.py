@@ -34,6 +34,10 @@ PROGRAMS = {
     "sum over the first": lambda x, y, w: (x * y).sum(0) * w[:, 0],
     "mean and variance": lambda x, y, w: x.mean(0) * y.var(0),
     "largest and smallest": lambda x, y, w: x.max(1) - y.min(1) + x.min(),
+    "a product of a product in an extreme": lambda x, y, w: (y * (y * x)).max(0),
+    "a product used in and beside an extreme": lambda x, y, w: (
+        (x * y + x).max(1, keepdim=True) * (x * y)
+    ),
     "product": lambda x, y, w: (x + 3).prod(1) * y.prod(),
     "softmax": lambda x, y, w: softmax(x * y),
     "softmax over the first": lambda x, y, w: softmax(x, 0),
