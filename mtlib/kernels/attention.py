@@ -174,8 +174,9 @@ def _places(sizes: Sizes, dtype, with_gradients: bool) -> tuple[np.ndarray, int]
             "sums": (block, width),
         }
     longest = max(width, depth, most, block)
-    broad = wide(np.dtype(dtype).itemsize)
-    rows = workspace(1, longest, 1, broad, False, False)  # 1, as if every side had an edge
+    itemsize = np.dtype(dtype).itemsize
+    broad = wide(itemsize)
+    rows = workspace(1, longest, 1, itemsize, False, False)  # 1, as if every side had an edge
     names, columns = ("a_strip", "b_strip", "edge"), (TALL, broad, broad)
     shapes |= zip(names, zip(rows, columns, strict=True), strict=True)
     places, room = [], 0

@@ -128,7 +128,7 @@ def matmul(out, a, b, sizes, at, a_steps, b_steps, bias=None, threads: int = 0) 
     + i * row + j * column``.  The output is row-major, from ``at`` on.
     """
     stack, m, k, n = sizes
-    # A call that finds out that they do not fit would cost a small product a fifth of its time.
+    # Not always asked: a call that only finds out that they do not fit costs a small product dear.
     may_fit = b_steps[3] == 1 or m * k * n <= TINY
     if (
         may_fit

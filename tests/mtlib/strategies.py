@@ -139,3 +139,11 @@ def check_gradient(call, *parts: Operand) -> None:
 
     bases = [mtlib.tensor(part.base, dtype=np.float64, requires_grad=True) for part in parts]
     assert mtlib.gradcheck(follow, bases)
+
+
+def assert_agree(one, other, units: int) -> None:
+    """Two lists of tensors are the same to so many units of their dtype, which is one too."""
+    for x, y in zip(one, other, strict=True):
+        assert x.dtype == y.dtype
+        tolerance = units * np.finfo(x.dtype).eps
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)

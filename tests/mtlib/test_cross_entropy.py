@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import mtlib
 
 from .operations import COMPOSITES
-from .strategies import DTYPES, check_gradient, fill, operands, shapes
+from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes
 from .strips import small_strips
 
 reference = COMPOSITES["cross_entropy"]
@@ -72,10 +72,7 @@ def test_naive_and_fused_agree(reduction, case):
             loss = module.cross_entropy(x.recipe.of(leaf), labels, reduction)
             loss.backward(mtlib.tensor(fill("any", loss.shape, loss.dtype, 1)))
         results.append((loss, leaf.grad))
-    for one, other in zip(*results, strict=True):
-        assert one.dtype == other.dtype
-        tolerance = 400 * np.finfo(one.dtype).eps
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    assert_agree(*results, units=400)
 
 
 @both

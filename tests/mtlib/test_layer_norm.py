@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import mtlib
 
 from .operations import COMPOSITES
-from .strategies import DTYPES, check_gradient, fill, operands, shapes
+from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes
 from .strips import small_strips
 
 reference = COMPOSITES["layer_norm"]
@@ -89,10 +89,7 @@ def test_naive_and_fused_agree(case):
             y = module.layer_norm(views[0], normalized, *views[1:], EPS)
             y.backward(mtlib.tensor(fill("any", y.shape, y.dtype, 1)))
         results.append((y, *(leaf.grad for leaf in leaves if leaf is not None)))
-    for one, other in zip(*results, strict=True):
-        assert one.dtype == other.dtype
-        tolerance = 2000 * np.finfo(one.dtype).eps
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    assert_agree(*results, units=2000)
 
 
 def by_hand(x, d, weight, eps):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import mtlib
 
 from .operations import COMPOSITES
-from .strategies import DTYPES, check_gradient, fill, operands, shapes
+from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes
 
 pytestmark = pytest.mark.nojit
 
@@ -60,10 +60,7 @@ def test_naive_and_fused_agree(layer):
         y = module.linear(*leaves)
         y.backward(mtlib.tensor(fill("any", y.shape, y.dtype, 1)))
         results.append((y, *(leaf.grad for leaf in leaves)))
-    for one, other in zip(*results, strict=True):
-        assert one.dtype == other.dtype
-        tolerance = 200 * np.finfo(one.dtype).eps  # of the few, moderate values drawn
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    assert_agree(*results, units=200)  # of the few, moderate values drawn
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -10,7 +10,7 @@ from mtlib.kernels import rows as rows_
 from mtlib.kernels.jit import threads_for
 
 from .operations import COMPOSITES
-from .strategies import DTYPES, check_gradient, fill, operands, shapes, small_shapes
+from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes, small_shapes
 from .strips import small_strips
 
 nojit = pytest.mark.nojit
@@ -73,10 +73,7 @@ def test_naive_and_fused_agree(name, pair):
             y = getattr(module, name)(x.recipe.of(leaf), dim)
             y.backward(mtlib.tensor(d))
         results.append((y, leaf.grad))
-    for one, other in zip(*results, strict=True):
-        assert one.dtype == other.dtype
-        tolerance = 200 * np.finfo(one.dtype).eps
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    assert_agree(*results, units=200)
 
 
 @nojit
