@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtlib.autograd import Differentiable
-from mtlib.layout import Layout, Shape, contiguous
+from mtlib.layout import Layout, Shape, contiguous, dense_like
 from mtlib.memory import allocate
 
 DIGITS = 4  # after the point, when shown
@@ -274,3 +274,13 @@ class Tensor(Differentiable):
         """Pickled and copied as a leaf, with its gradient and without its history."""
         made = (self.storage, self.layout, self.requires_grad)
         return type(self), made, (None, {"grad": self.grad})
+
+
+def empty_like(x: Tensor, name: str) -> Tensor:
+    """A new tensor for the result of ``name``, its elements undefined, that lies as ``x`` does.
+
+    >>> import mtlib
+    >>> empty_like(mtlib.zeros(2, 3).T, "example").strides
+    (1, 3)
+    """
+    return Tensor(allocate(x.shape, x.dtype, name), dense_like(x.layout))

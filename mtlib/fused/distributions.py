@@ -9,10 +9,10 @@ from mtlib.kernels import cross_entropy as entropy
 from mtlib.kernels import softmax as kernels
 from mtlib.kernels.reduce import total
 from mtlib.kernels.rows import per_row
-from mtlib.layout import dense_like, expand
+from mtlib.layout import expand
 from mtlib.memory import allocate
 from mtlib.operands import class_dim, cross_entropy_operands, row_operand
-from mtlib.tensor import Tensor
+from mtlib.tensor import Tensor, empty_like
 from mtlib.trace import Recording
 
 
@@ -23,7 +23,7 @@ class _OfRows(Function):
 
     @staticmethod
     def forward(ctx, x, dim):
-        function, y = ctx.function, _like(x, ctx.function.name)
+        function, y = ctx.function, empty_like(x, ctx.function.name)
         layouts, arrays = (y.layout, x.layout), (y.storage, x.storage)
         kernels.softmax(function.name, (dim,), layouts, *arrays, function.logarithm)
         ctx.save_for_backward(y)
@@ -35,7 +35,7 @@ class _OfRows(Function):
         (y,), function = ctx.saved_tensors, ctx.function
         name = f"{function.name}_backward"
         with Recording(name, "fused", (y, d)) as recording:
-            dx = _like(y, name)
+            dx = empty_like(y, name)
             layouts = (dx.layout, y.layout, d.layout)
             arrays = (dx.storage, y.storage, d.storage)
             kernels.softmax_backward(name, (ctx.dim,), layouts, *arrays, function.logarithm)
@@ -53,11 +53,6 @@ class LogSoftmax(_OfRows):
     """y = x - ln Σ eˣ, dx = d - eʸ Σ d"""
 
     name, logarithm = "log_softmax", True
-
-
-def _like(x: Tensor, name: str) -> Tensor:
-    """A new tensor, laid out so that its rows lie as those of ``x`` do."""
-    return Tensor(allocate(x.shape, x.dtype, name), dense_like(x.layout))
 
 
 class CrossEntropy(Function):
@@ -95,7 +90,7 @@ class CrossEntropy(Function):
         x, largest, totals = ctx.saved_tensors
         name, dims, labels = "cross_entropy_backward", (ctx.dim,), ctx.labels
         with Recording(name, "fused", (x, d)) as recording:
-            dx = _like(x, name)
+            dx = empty_like(x, name)
             slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
             layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
             arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))

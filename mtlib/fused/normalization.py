@@ -10,10 +10,9 @@ import numpy as np
 from mtlib.autograd import Function
 from mtlib.kernels import layer_norm as kernels
 from mtlib.kernels.rows import per_row
-from mtlib.layout import contiguous, dense_like, expand
-from mtlib.memory import allocate
+from mtlib.layout import contiguous, expand
 from mtlib.operands import layer_norm_operands
-from mtlib.tensor import Tensor
+from mtlib.tensor import Tensor, empty_like
 from mtlib.trace import Recording
 
 
@@ -29,7 +28,7 @@ class LayerNorm(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, dims, eps):
         name, dtype = "layer_norm", x.dtype
-        y = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
+        y = empty_like(x, name)
         mean, scale = (Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(2))
         w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
         affine = (expand(t.layout, x.shape) for t in (w, b))
@@ -47,7 +46,7 @@ class LayerNorm(Function):
         shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
         w = _or_number(weight, 1, dtype)
         with Recording(name, "fused", [t for t in (x, d, weight) if t is not None]) as recording:
-            dx = Tensor(allocate(x.shape, dtype, name), dense_like(x.layout))
+            dx = empty_like(x, name)
             dw, db = (
                 Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
             )
