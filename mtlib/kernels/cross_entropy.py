@@ -5,7 +5,7 @@ largest of the row.  Of each row m and the sum are kept.  Their combination m + 
 one number less, but where m is large it would round away the digits of the logarithm.
 """
 
-from mtlib.kernels.jit import compiled_fma, inlined
+from mtlib.kernels.jit import compiled_fma, inlined, narrow_vectors
 from mtlib.kernels.lanes import largest, lines, of_rows, places, sums_of_powers
 from mtlib.kernels.rows import (
     RowKernel,
@@ -48,6 +48,7 @@ def _backward(x, most, totals, slope, factor, along):
 def _make_forward(each):
     def loop(x, labels, losses, largests, totals, strips, runs, along, space, lanes):
         for part in each(len(space)):
+            narrow_vectors()
             near = space[part][0]
             most, total, loss = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)
@@ -68,6 +69,7 @@ def _make_forward(each):
 def _make_backward(each):
     def loop(out, x, d, labels, largests, totals, factor, strips, runs, along, space, lanes):
         for part in each(len(space)):
+            narrow_vectors()
             near = space[part][0]
             most, total, slope = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)

@@ -11,7 +11,7 @@ short row costs more than the row.)
 import numpy as np
 
 from mtlib.kernels import scalars, transcendental
-from mtlib.kernels.jit import Kernel, inlined
+from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors
 from mtlib.kernels.walk import start_of_row
 
 BLOCK = 1 << 15  # elements that a thread takes at a time
@@ -25,8 +25,11 @@ def _piece(task, blocks, length):
     return row, first, min(BLOCK, length - first)
 
 
-def map_kernel(f):
-    """``out[i] = f(a[i])`` over any strides; call as ``kernel(out, a, plan(out, a), work=n)``."""
+def map_kernel(f, vectors=narrow_vectors):
+    """``out[i] = f(a[i])`` over any strides; call as ``kernel(out, a, plan(out, a), work=n)``.
+
+    ``vectors`` is ``full_vectors`` if f takes longer than to bring an element from memory.
+    """
 
     def make(each):
         def loop(out, a, table):
@@ -34,6 +37,7 @@ def map_kernel(f):
             so, sa = table[1, -1], table[2, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
+                vectors()
                 row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
@@ -59,6 +63,7 @@ def zip_kernel(f):
             so, sa, sb = table[1, -1], table[2, -1], table[3, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
+                narrow_vectors()
                 row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
@@ -93,6 +98,7 @@ def zip3_kernel(f):
             so, sa, sb, sc = table[1, -1], table[2, -1], table[3, -1], table[4, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
+                narrow_vectors()
                 row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
@@ -108,14 +114,14 @@ def zip3_kernel(f):
 
 copy = map_kernel(scalars.copy)
 neg = map_kernel(scalars.neg)
-exp = map_kernel(transcendental.exp)
-log = map_kernel(transcendental.log)
+exp = map_kernel(transcendental.exp, full_vectors)
+log = map_kernel(transcendental.log, full_vectors)
 sqrt = map_kernel(scalars.sqrt)
-tanh = map_kernel(transcendental.tanh)
-sigmoid = map_kernel(transcendental.sigmoid)
+tanh = map_kernel(transcendental.tanh, full_vectors)
+sigmoid = map_kernel(transcendental.sigmoid, full_vectors)
 relu = map_kernel(scalars.relu)
-gelu = map_kernel(scalars.gelu)
-gelu_slope = map_kernel(scalars.gelu_slope)
+gelu = map_kernel(scalars.gelu, full_vectors)
+gelu_slope = map_kernel(scalars.gelu_slope, full_vectors)
 
 add = zip_kernel(scalars.add)
 sub = zip_kernel(scalars.sub)

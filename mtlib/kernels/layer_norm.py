@@ -7,7 +7,7 @@ close by, and where the mean is large no digit of that difference would be right
 
 import numpy as np
 
-from mtlib.kernels.jit import compiled_fma, inlined
+from mtlib.kernels.jit import compiled_fma, inlined, narrow_vectors
 from mtlib.kernels.lanes import add, dots, lines, of_rows, places, spread, sums
 from mtlib.kernels.rows import RowKernel, fetch, keep, recall, send, share
 from mtlib.kernels.walk import start_of_row
@@ -80,6 +80,7 @@ def _make_forward(each):
         fetch(w, weight, 0, strips, runs, 4)
         fetch(b, bias, 0, strips, runs, 5)
         for part in each(len(space)):
+            narrow_vectors()
             near = space[part][0]
             mean, scale, lost = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)
@@ -98,6 +99,7 @@ def _make_backward(each):
         w, length = shared[0], along if along else runs[0, 0]
         fetch(w, weight, 0, strips, runs, 5)
         for part in each(len(space)):
+            narrow_vectors()
             near, slope = space[part][0], space[part][1]
             dw_sums, dw_lost = space[part][2], space[part][3]
             db_sums, db_lost = space[part][4], space[part][5]

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from mtlib.kernels import scalars
-from mtlib.kernels.jit import Kernel, inlined, threads_for
+from mtlib.kernels.jit import Kernel, inlined, narrow_vectors, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
 from mtlib.memory import allocate
@@ -85,6 +85,7 @@ def _make_columns(each, f, start):
         length, stride = reduced[0, -1], reduced[1, -1]
         blocks = (kept[0, -1] + width - 1) // width
         for task in each(kept[0, 0] * blocks):
+            narrow_vectors()
             row, first = task // blocks, task % blocks * width
             n = min(width, kept[0, -1] - first)
             o = start_of_row(row, kept, 1) + first
@@ -112,6 +113,7 @@ def _make_rows(each, f, start):
     @inlined
     def fold_block(a, at, n, lanes):
         """``n`` elements side by side, dealt out to the lanes, and these folded in halves."""
+        narrow_vectors()
         at = np.uintp(at)  # as in elementwise.py: a slice would cost more than a short row
         even = n // LANES * LANES
         for j in range(LANES):
@@ -137,6 +139,7 @@ def _make_rows(each, f, start):
         length, stride = reduced[0, -1], reduced[1, -1]
         tasks = kept[0, 0] * width * parts
         for chunk in each((tasks + group - 1) // group):
+            narrow_vectors()
             lanes = np.empty(LANES, out.dtype)
             waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the binary
             for task in range(chunk * group, min(chunk * group + group, tasks)):

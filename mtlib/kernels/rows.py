@@ -20,7 +20,7 @@ from math import prod
 
 import numpy as np
 
-from mtlib.kernels.jit import Kernel, inlined, threads_for
+from mtlib.kernels.jit import Kernel, inlined, narrow_vectors, threads_for
 from mtlib.kernels.lanes import LANES, spread
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout
@@ -149,6 +149,7 @@ def rows_in(t, strips, runs, along):
 @inlined
 def fetch(near, x, t, strips, runs, operand):
     """Bring strip ``t`` of an operand close.  Lanes that are left over get a row of zeros."""
+    narrow_vectors()
     n, width, step = elements(t, strips, runs), runs[0, -1], runs[operand, -1]
     start = start_of_row(t, strips, operand)
     for run in range(runs[0, 0]):
@@ -170,6 +171,7 @@ def fetch(near, x, t, strips, runs, operand):
 @inlined
 def send(out, near, t, strips, runs, operand):
     """Store what became of strip ``t`` where it belongs."""
+    narrow_vectors()
     n, width, step = elements(t, strips, runs), runs[0, -1], runs[operand, -1]
     start = start_of_row(t, strips, operand)
     for run in range(runs[0, 0]):

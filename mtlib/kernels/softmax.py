@@ -4,7 +4,7 @@ The largest of a row is subtracted first.  It cancels out of the result, and wit
 would overflow.
 """
 
-from mtlib.kernels.jit import compiled_fma
+from mtlib.kernels.jit import compiled_fma, narrow_vectors
 from mtlib.kernels.lanes import (
     dots,
     largest,
@@ -69,6 +69,7 @@ def _log_softmax_backward(y, d, totals, lost, along):
 def _make_forward(each):
     def loop(out, x, logarithm, strips, runs, along, space, lanes):
         for part in each(len(space)):
+            narrow_vectors()
             near = space[part][0]
             most, totals, lost = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)
@@ -86,6 +87,7 @@ def _make_forward(each):
 def _make_backward(each):
     def loop(out, y, d, logarithm, strips, runs, along, space, lanes):
         for part in each(len(space)):
+            narrow_vectors()
             near, slope = space[part][0], space[part][1]
             totals, lost = lanes[part][0], lanes[part][1]
             first, last = share(part, len(space), strips)

@@ -1,5 +1,6 @@
 """How a loop nest becomes a kernel, and every rung of the ladder of matrix multiplications."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 import mtlib
 from mtlib.kernels import jit
 from mtlib.kernels.matmul import LADDER
+from mtlib.kernels.tile import VECTOR_BYTES
 
 from .strategies import DTYPES, fill, operands
 from .test_matmul import check_product
@@ -54,6 +56,25 @@ class TestKernel:
         names = {}
         exec("def three(): return 3", names)
         assert jit.compiled(names["three"])() == 3
+
+
+@pytest.mark.skipif(VECTOR_BYTES < 64, reason="no wider vectors on this processor")
+@pytest.mark.parametrize("each", [range, numba.prange], ids=["serial", "threaded"])
+def test_vectors_are_as_narrow_as_the_loop_nest_says(each):
+    def instructions(vectors):
+        def double(out, a):
+            for part in each(2):
+                vectors()
+                for i in range(np.uint64(len(out))):
+                    out[i] = 2 * a[i] + part
+
+        kernel = numba.njit(double, parallel=each is not range)
+        kernel(np.empty(5), np.arange(5.0))
+        (text,) = kernel.inspect_asm().values()
+        return text
+
+    assert "%zmm" in instructions(jit.full_vectors)
+    assert "%zmm" not in (narrow := instructions(jit.narrow_vectors)) and "%ymm" in narrow
 
 
 LAYOUTS = {
