@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Callable
 from contextlib import ContextDecorator
 
-from mtlib.mode import thread, treated
+from mtlib.mode import Mode, thread, treated
 from mtlib.trace import Recording
 
 
@@ -251,26 +251,32 @@ class Function:
         mode = thread.mode
         if mode.reader is not None:
             return mode.reader(cls, arguments)
-        return cls.apply_by(_recorded if mode.traces else run_forward, arguments)
+        return _apply(cls, _recorded if mode.traces else run_forward, arguments, mode)
 
     @classmethod
     def apply_by(cls, run: Callable, arguments):
         """The same, with ``run(ctx, arguments)`` in the place of forward."""
-        mode = thread.mode
-        if not mode.grad_enabled:
-            return run(Context(cls, (False,) * len(arguments)), arguments)
-        needs = tuple([isinstance(x, Differentiable) and x._requires_grad for x in arguments])
-        ctx = Context(cls, needs)
-        mode.grad_enabled = False  # what forward is made of is not differentiated, it is
-        try:
-            output = run(ctx, arguments)
-        finally:
-            mode.grad_enabled = True
-        if True in needs:
-            output = output.detach()  # forward may hold on to what it returned, and so to its node
-            output._requires_grad = True
-            output.grad_fn = Node(cls, ctx, arguments, output.shape)
-        return output
+        return _apply(cls, run, arguments, thread.mode)
+
+
+def _apply(function: type[Function], run: Callable, arguments, mode: Mode):
+    """What ``run`` makes of ``arguments``, joined to the graph where gradients flow."""
+    if not mode.grad_enabled:
+        return run(Context(function, (False,) * len(arguments)), arguments)
+    needs = []
+    for x in arguments:  # a comprehension would be one more call, for each operation
+        needs.append(isinstance(x, Differentiable) and x._requires_grad)
+    ctx = Context(function, tuple(needs))
+    mode.grad_enabled = False  # what forward is made of is not differentiated, it is
+    try:
+        output = run(ctx, arguments)
+    finally:
+        mode.grad_enabled = True
+    if True in needs:
+        output = output.detach()  # forward may hold on to what it returned, and so to its node
+        output._requires_grad = True
+        output.grad_fn = Node(function, ctx, arguments, output.shape)
+    return output
 
 
 def run_forward(ctx: Context, arguments):

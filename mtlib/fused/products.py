@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from operator import mul
-
-import numpy as np
 
 from mtlib.autograd import Function
 from mtlib.kernels.matmul import matmul as kernel
-from mtlib.layout import collapse, expand, permute, view
+from mtlib.kernels.matmul import plan
+from mtlib.layout import expand, permute, view
+from mtlib.memory import allocate
 from mtlib.operands import linear_operands, matmul_operands
 from mtlib.tensor import Tensor
 
@@ -119,29 +118,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _product(name: str, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """a b + bias for stacks of one batch shape.
-
-    The kernel wants one batch dimension; it is called on as few and large stacks as there are.
-    """
+    """a b + bias for stacks of one batch shape."""
     start = None if bias is None else bias.storage[bias.layout.offset :][: bias.size]
     x, y = a.storage, b.storage
-    if len(a.layout.shape) == 2:
-        (m, k), (a_row, a_column), a_at = a.layout
-        (_, n), (b_row, b_column), b_at = b.layout
-        out = Tensor.empty((m, n), x.dtype, name)
-        a_steps, b_steps = (a_at, 0, a_row, a_column), (b_at, 0, b_row, b_column)
-        kernel(out.storage, x, y, (1, m, k, n), 0, a_steps, b_steps, start)
-        return out
-    (*batch, m, k), (*_, a_row, a_column), a_at = a.layout
-    (*_, n), (*_, b_row, b_column), b_at = b.layout
-    out = Tensor.empty((*batch, m, n), x.dtype, name)
-    if out.size:
-        lengths, steps = collapse(batch, *(t.strides[:-2] for t in (out, a, b)))
-        sizes, (_, a_step, b_step) = (lengths[-1], m, k, n), (step[-1] for step in steps)
-        for which in np.ndindex(lengths[:-1]):
-            # How far into each of the three, beside its offset, this stack begins.
-            at, more_a, more_b = (sum(map(mul, which, step)) for step in steps)
-            a_steps = (a_at + more_a, a_step, a_row, a_column)
-            b_steps = (b_at + more_b, b_step, b_row, b_column)
-            kernel(out.storage, x, y, sizes, at, a_steps, b_steps, start)
+    how = plan(a.layout, b.layout, x.itemsize)
+    out = Tensor(allocate(how.layout.shape, x.dtype, name), how.layout)
+    kernel(out.storage, x, y, how, start)
     return out

@@ -16,6 +16,7 @@ from mtlib.kernels import square
 from mtlib.kernels.jit import compiled
 from mtlib.kernels.packed import DEPTH, STEP, TALL, wide
 from mtlib.kernels.tile import VECTOR_BYTES
+from mtlib.layout import contiguous
 
 RUNGS = [pytest.param(rung, id=rung.__name__) for rung in kernels.LADDER]
 DTYPES = ["float32", "float64"]
@@ -72,6 +73,13 @@ def test_every_rung_bears_nothing_at_all(rung, shape):
     assert not out.any()
 
 
+@pytest.mark.parametrize("shape", [(3, 0, 2), (0, 3, 2), (2, 4, 3)])
+def test_more_threads_than_there_is_work_for(shape):
+    a, b, out = operands(shape, "float64")
+    kernels._multiply(out, a, b, threads=2)
+    assert_product(out, a, b)
+
+
 @given(
     m=st.integers(1, 3 * TALL),
     k=st.sampled_from([1, 2, 7, DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 3]),
@@ -82,7 +90,7 @@ def test_every_rung_bears_nothing_at_all(rung, shape):
 )
 def test_tiles_of_every_remainder(m, k, n, dtype, layout, threads):
     a, b, out = operands((m, k, n), dtype, layout)
-    kernels.matmul(*kernels._as_stacks(out, a, b), threads=threads)
+    kernels._multiply(out, a, b, threads=threads)
     assert_product(out, a, b)
 
 
@@ -105,7 +113,7 @@ def test_squares(name, dtype):
 @pytest.mark.parametrize("layout", ["C", "transposed"])
 def test_more_than_one_block_in_each_direction(dtype, layout):
     a, b, out = operands((16 * TALL + STEP + 1, DEPTH + 5, 1024 + 7), dtype, layout)
-    kernels.matmul(*kernels._as_stacks(out, a, b), threads=2)
+    kernels._multiply(out, a, b, threads=2)
     assert_product(out, a, b)
 
 
@@ -115,9 +123,8 @@ def test_a_stack_is_shared_out_whole_or_in_parts():
         rng = np.random.default_rng(stack)
         a, b = rng.standard_normal((stack, m, k)), rng.standard_normal((stack, k, n))
         out = np.full((stack, m, n), np.nan)
-        arrays = (x.reshape(-1) for x in (out, a, b))
-        steps = (0, m * k, k, 1), (0, k * n, n, 1)
-        kernels.matmul(*arrays, (stack, m, k, n), 0, *steps, threads=3)
+        how = kernels.plan(contiguous(a.shape), contiguous(b.shape), out.itemsize)
+        kernels.matmul(*(x.reshape(-1) for x in (out, a, b)), how, threads=3)
         assert_product(out, a, b)
 
 
