@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numbers
+from functools import lru_cache
 
 import numpy as np
 
 from mtlib.kernels.walk import plan
-from mtlib.layout import broadcast_shapes, dense_like
+from mtlib.layout import Layout, broadcast_shapes, dense_like
 from mtlib.memory import allocate
 from mtlib.ops.views import Expand
 from mtlib.tensor import Tensor, float_dtype
@@ -15,12 +16,18 @@ from mtlib.tensor import Tensor, float_dtype
 
 def run(kernel, name: str, *operands: Tensor) -> Tensor:
     """A new tensor filled by ``kernel`` from operands of one shape; its dtype is the last's."""
-    layout = dense_like(*(x.layout for x in operands))
-    out = Tensor(allocate(layout.shape, operands[-1].dtype, name), layout)
-    if out.size:
-        table = plan(out.layout, *(x.layout for x in operands))
-        kernel(out.storage, *(x.storage for x in operands), table, work=out.size)
+    layout, table, size = _together(*[x.layout for x in operands])
+    out = Tensor(allocate(layout.shape, operands[-1].storage.dtype, name), layout)
+    if size:
+        kernel(out.storage, *[x.storage for x in operands], table, work=size)
     return out
+
+
+@lru_cache(maxsize=1024)
+def _together(*layouts: Layout) -> tuple[Layout, np.ndarray, int]:
+    """For operands that lie so: how the result lies, the plan for all of them, and their size."""
+    layout = dense_like(*layouts)
+    return layout, plan(layout, *layouts), layout.size
 
 
 def operands(name: str, *values) -> list[Tensor]:
@@ -36,10 +43,13 @@ def operands(name: str, *values) -> list[Tensor]:
 
 def _alike(values) -> bool:
     """Whether these are tensors of one dtype and shape, as most are: then nothing is to be done."""
-    if not all(isinstance(x, Tensor) for x in values):
-        return False
     first = values[0]
-    return all(x.shape == first.shape and x.dtype == first.dtype for x in values)
+    for x in values:
+        if not isinstance(x, Tensor) or x.layout.shape != first.layout.shape:
+            return False
+        if x.storage.dtype is not first.storage.dtype:
+            return False
+    return True
 
 
 def common_dtype(name: str, *values) -> np.dtype:
