@@ -47,8 +47,13 @@ class Fold:
         kept, reduced = split(layout, dims)
         outputs, threads = kept[0, 0] * kept[0, -1], threads_for(layout.size)
         if kept[2, -1] == 1 and kept[0, -1] > 1 and reduced[1, -1] != 1:
-            width = min(COLUMNS, -(-int(kept[0, -1]) // threads))
-            self._columns.run(threads, out, a, kept, reduced, width)
+            if kept[0, 0] * -(-kept[0, -1] // COLUMNS) >= threads:
+                self._columns.run(threads, out, a, kept, reduced, 1)
+            else:  # too few to go round: share out the rows, as half of each would be half a page
+                parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
+                self._columns.run(threads, parts, a, kept, reduced, threads)
+                whole = split(Layout((threads, int(outputs)), (int(outputs), 1), 0), (0,))
+                self._columns.run(1, out, parts, *whole, 1)
         elif outputs < threads:  # too few to go round: share out the elements of each
             parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")
             self._rows.run(threads, parts, a, kept, reduced, threads, 1)
@@ -80,28 +85,35 @@ def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray
 
 
 def _make_columns(each, f, start):
-    def columns(out, a, kept, reduced, width):
-        """A row of ``width`` outputs at once, adding one row of elements after the other."""
+    def columns(out, a, kept, reduced, parts):
+        """Many outputs at once, adding one row of elements after the other.
+
+        Or ``parts`` parts of each output: ``out`` has (parts, outputs) elements.
+        """
         length, stride = reduced[0, -1], reduced[1, -1]
-        blocks = (kept[0, -1] + width - 1) // width
-        for task in each(kept[0, 0] * blocks):
+        blocks = (kept[0, -1] + COLUMNS - 1) // COLUMNS
+        tasks = kept[0, 0] * blocks
+        for task in each(tasks * parts):
             narrow_vectors()
-            row, first = task // blocks, task % blocks * width
-            n = min(width, kept[0, -1] - first)
-            o = start_of_row(row, kept, 1) + first
+            part, block = task // tasks, task % tasks
+            top, bottom = length * part // parts, length * (part + 1) // parts
+            row, first = block // blocks, block % blocks * COLUMNS
+            n = min(COLUMNS, kept[0, -1] - first)
+            o = part * kept[0, 0] * kept[0, -1] + start_of_row(row, kept, 1) + first
             p = start_of_row(row, kept, 2) + first
             totals = out[o : o + n]
             totals[:] = start
             for run in range(reduced[0, 0]):
                 q = p + start_of_row(run, reduced, 1)
-                for r in range(0, length - 3, 4):  # four at a time load and store totals less often
+                even = top + (bottom - top) // 4 * 4
+                for r in range(top, even, 4):  # four at a time load and store totals less often
                     at = q + r * stride
                     x0, x1 = a[at : at + n], a[at + stride : at + stride + n]
                     at += 2 * stride
                     x2, x3 = a[at : at + n], a[at + stride : at + stride + n]
                     for i in range(len(totals)):
                         totals[i] = f(f(f(f(totals[i], x0[i]), x1[i]), x2[i]), x3[i])
-                for r in range(length // 4 * 4, length):
+                for r in range(even, bottom):
                     x0 = a[q + r * stride : q + r * stride + n]
                     for i in range(len(totals)):
                         totals[i] = f(totals[i], x0[i])

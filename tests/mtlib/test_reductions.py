@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mtlib
+from mtlib.kernels import reduce
 
 from .operations import REDUCTIONS
 from .strategies import DTYPES, check_gradient, dims, fill, operands, shapes, small_shapes
@@ -112,6 +113,19 @@ class TestLarge:
         array = array.T if order < 0 else array
         np.testing.assert_allclose(t.sum(dim), array.sum(dim), atol=1e-9)
         np.testing.assert_array_equal(t.max(dim), array.max(dim))
+
+    @pytest.mark.parametrize(
+        ("rows", "columns"), [(1, 2), (2, 3), (4, 1030), (5, 2), (6, 1030), (23, 7), (3, 5200)]
+    )
+    def test_rows_are_shared_out_among_threads(self, rows, columns, monkeypatch):
+        """Fewer rows than threads, as many, and more; and enough columns for all threads."""
+        monkeypatch.setattr(reduce, "threads_for", lambda work: 5)
+        array = fill("any", (2, rows, columns), np.float64, 0)[::-1]
+        t = mtlib.from_numpy(array)
+        for dim in (1, (0, 1)):
+            np.testing.assert_allclose(t.sum(dim), array.sum(dim), atol=1e-12)
+            np.testing.assert_array_equal(t.max(dim), array.max(dim))
+            np.testing.assert_array_equal(t.min(dim), array.min(dim))
 
     @pytest.mark.parametrize("n", [1, 63, 64, 65, 2047, 2048, 2049, 4096, 6145, 70_000])
     @pytest.mark.parametrize("step", [1, 2, -1])
