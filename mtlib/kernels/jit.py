@@ -117,7 +117,7 @@ def narrow_vectors() -> None:
     cache, the sum of two takes an eighth longer with 64 bytes, and layer_norm three quarters.
 
     It holds for the function that it stands in, where the body of a ``prange`` loop is a function
-    too; not for what is called there, even inlined, since that is compiled before.
+    too.  What is inlined there is compiled before, and then once more with it; so both say it.
     """
 
 

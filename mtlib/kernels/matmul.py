@@ -181,7 +181,9 @@ def matmul(out, a, b, how: Plan, bias=None, threads: int = 0) -> None:
 
     A ``bias``, an array (n,), is added to each row; without one the loops are compiled without.
     """
-    _, tables, stack, work, tiny, unpacked, room = how
+    _, tables, stack, work, tiny, unpacked, elements = how
+    if not tables:
+        return
     threads = threads or threads_for(work)
     if threads > stack and tiny:
         threads = stack
@@ -189,7 +191,7 @@ def matmul(out, a, b, how: Plan, bias=None, threads: int = 0) -> None:
         for table in tables:
             _unpacked.run(threads, out, a, b, table, bias, threads)
     else:
-        space = allocate((threads, room), out.dtype, "matmul", role="workspace")
+        space = allocate((threads, elements), out.dtype, "matmul", role="workspace")
         for table in tables:
             _packed.run(threads, out, a, b, table, bias, threads, space)
 

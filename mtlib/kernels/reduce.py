@@ -45,14 +45,14 @@ class Fold:
         if thread.mode.rehearsing:
             return
         kept, reduced = split(layout, dims)
-        outputs, threads = kept[0, 0] * kept[0, -1], threads_for(layout.size)
+        outputs, threads = int(kept[0, 0] * kept[0, -1]), threads_for(layout.size)
         if kept[2, -1] == 1 and kept[0, -1] > 1 and reduced[1, -1] != 1:
             if kept[0, 0] * -(-kept[0, -1] // COLUMNS) >= threads:
                 self._columns.run(threads, out, a, kept, reduced, 1)
-            else:  # too few to go round: share out the rows, as half of each would be half a page
+            else:  # too few to go round: share out the rows, so that each thread reads whole ones
                 parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
                 self._columns.run(threads, parts, a, kept, reduced, threads)
-                whole = split(Layout((threads, int(outputs)), (int(outputs), 1), 0), (0,))
+                whole = split(contiguous((threads, outputs)), (0,))
                 self._columns.run(1, out, parts, *whole, 1)
         elif outputs < threads:  # too few to go round: share out the elements of each
             parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")

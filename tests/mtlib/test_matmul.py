@@ -298,3 +298,10 @@ class TestErrors:
         ):
             a @ a.T
         assert t.buffers == []
+
+
+def test_no_matrices_need_no_workspace():
+    a = mtlib.ones(0, 200, 200).transpose(-1, -2)
+    with mtlib.trace() as t:
+        assert (a @ a).shape == (0, 200, 200)
+    assert [buffer.role for buffer in t.buffers] == ["result"]
