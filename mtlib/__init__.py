@@ -8,11 +8,12 @@ reduce and views), ``naive`` and ``fused`` (the same operations, without and wit
 
 # Modules first: some functions carry the name of their module, and the function is what is public.
 from mtlib import fused, methods, naive
-from mtlib.autograd import Function, no_grad
+from mtlib.autograd import Function
 from mtlib.fused import matmul
 from mtlib.fusion import fuse
 from mtlib.gradcheck import gradcheck
 from mtlib.make import arange, from_numpy, full, ones, rand, randn, tensor, zeros
+from mtlib.mode import no_grad
 from mtlib.ops.maps import exp, gelu, log, relu, sigmoid, sqrt, tanh
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import maximum, minimum, where

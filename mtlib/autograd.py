@@ -13,31 +13,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from contextlib import ContextDecorator
 
 from mtlib.mode import Mode, thread, treated
 from mtlib.trace import Recording
-
-
-class no_grad(ContextDecorator):
-    """Nothing that runs inside is remembered for backward; a context manager and a decorator.
-
-    >>> import mtlib
-    >>> x = mtlib.ones(2, requires_grad=True)
-    >>> with mtlib.no_grad():
-    ...     y = x * 2
-    >>> y.requires_grad
-    False
-    """
-
-    def __enter__(self) -> None:
-        mode = thread.mode
-        mode.before.append(mode.grad_enabled)
-        mode.grad_enabled = False
-
-    def __exit__(self, *_) -> None:
-        mode = thread.mode
-        mode.grad_enabled = mode.before.pop()
 
 
 class Differentiable:
