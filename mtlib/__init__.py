@@ -1,8 +1,9 @@
 """A small tensor library with real Numba kernels, made to be read.
 
 Read it in this order: ``layout`` (shapes and strides), ``trace`` and ``memory`` (the ledger of what
-ran), ``kernels`` (loop nests over arrays), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip,
-reduce and views), ``naive`` and ``fused`` (the same operations, without and with fusion), and
+ran), ``kernels`` (loop nests over arrays), ``mode`` and ``versions`` (whether gradients flow, and
+what was changed in place), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip, reduce, views and
+what works in place), ``naive`` and ``fused`` (the same operations, without and with fusion), and
 ``fusion`` (the same by a machine).
 """
 

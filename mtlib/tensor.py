@@ -53,7 +53,7 @@ class Tensor(Differentiable):
 
     def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
         self._requires_grad = requires_grad
-        self.grad = self.grad_fn = None
+        self._grad = self.grad_fn = None
         self.storage = storage
         self.layout = layout
 
