@@ -1,18 +1,20 @@
 """A small tensor library with real Numba kernels, made to be read.
 
 Read it in this order: ``layout`` (shapes and strides), ``trace`` and ``memory`` (the ledger of what
-ran), ``kernels`` (loop nests over arrays), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip,
-reduce and views), ``naive`` and ``fused`` (the same operations, without and with fusion), and
+ran), ``kernels`` (loop nests over arrays), ``mode`` and ``versions`` (whether gradients flow, and
+what was changed in place), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip, reduce, views and
+what works in place), ``naive`` and ``fused`` (the same operations, without and with fusion), and
 ``fusion`` (the same by a machine).
 """
 
 # Modules first: some functions carry the name of their module, and the function is what is public.
 from mtlib import fused, methods, naive
-from mtlib.autograd import Function, no_grad
+from mtlib.autograd import Function
 from mtlib.fused import matmul
 from mtlib.fusion import fuse
 from mtlib.gradcheck import gradcheck
 from mtlib.make import arange, from_numpy, full, ones, rand, randn, tensor, zeros
+from mtlib.mode import no_grad
 from mtlib.ops.maps import exp, gelu, log, relu, sigmoid, sqrt, tanh
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import maximum, minimum, where

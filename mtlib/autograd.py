@@ -13,31 +13,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from contextlib import ContextDecorator
 
 from mtlib.mode import Mode, thread, treated
 from mtlib.trace import Recording
-
-
-class no_grad(ContextDecorator):
-    """Nothing that runs inside is remembered for backward; a context manager and a decorator.
-
-    >>> import mtlib
-    >>> x = mtlib.ones(2, requires_grad=True)
-    >>> with mtlib.no_grad():
-    ...     y = x * 2
-    >>> y.requires_grad
-    False
-    """
-
-    def __enter__(self) -> None:
-        mode = thread.mode
-        mode.before.append(mode.grad_enabled)
-        mode.grad_enabled = False
-
-    def __exit__(self, *_) -> None:
-        mode = thread.mode
-        mode.grad_enabled = mode.before.pop()
+from mtlib.versions import clock
 
 
 class Differentiable:
@@ -47,7 +26,36 @@ class Differentiable:
     first.
     """
 
-    __slots__ = ("_requires_grad", "grad", "grad_fn")
+    __slots__ = ("_grad", "_requires_grad", "grad_fn")
+
+    @property
+    def grad(self):
+        """The gradient that has arrived, a tensor of this shape and dtype; None before the first.
+
+        Can be set: to None, so that the next gradient starts anew, or to such a tensor.
+
+        >>> import mtlib
+        >>> x = mtlib.ones(2, requires_grad=True)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        tensor([3., 3.])
+        >>> x.grad = None
+        """
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient) -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Differentiable):
+                raise TypeError(f"grad: must be a tensor or None, got {type(gradient).__name__}")
+            if gradient is self:
+                raise ValueError("grad: a tensor cannot be its own gradient; use detach()")
+            if (gradient.shape, gradient.dtype) != (self.shape, self.dtype):
+                raise ValueError(
+                    f"grad: a gradient of shape {gradient.shape} and dtype {gradient.dtype} for a "
+                    f"tensor of shape {self.shape} and dtype {self.dtype}"
+                )
+        self._grad = gradient
 
     @property
     def is_leaf(self) -> bool:
@@ -128,8 +136,9 @@ class Context:
         """Keep ``tensors``, and with them their memory, until backward has run.
 
         Kept only if a gradient will flow, and without their history: an output that held itself
-        could never be freed.  They are not copied: who changes one through ``numpy()`` before
-        backward gets the gradient of something else, and nothing notices.
+        could never be freed.  They are not copied.  If one is changed in place before backward,
+        :attr:`saved_tensors` refuses; a change through ``numpy()`` gives the gradient of something
+        else, and nothing notices.
         """
         if True not in self.needs_input_grad:
             self._saved = ()
@@ -141,10 +150,14 @@ class Context:
                     f"{type(t).__name__}; only tensors are saved, set anything else on ctx"
                 )
         self._saved = tuple([None if t is None else t.detach() for t in tensors])
+        self._saved_at = clock.now
 
     @property
     def saved_tensors(self) -> tuple:
-        """The tensors that forward saved, in the same order."""
+        """The tensors that forward saved, in the same order.
+
+        Raises ``RuntimeError`` if one was changed in place since, or freed by an earlier backward.
+        """
         if self._freed:
             raise RuntimeError(
                 f"backward: what {self.function.name} had saved was freed by an earlier backward; "
@@ -155,7 +168,19 @@ class Context:
                 f"backward: {self.function.__name__}.forward saved nothing; call "
                 "ctx.save_for_backward there"
             )
+        if self._saved and self._saved_at != clock.now:
+            self._check_unchanged()
         return self._saved
+
+    def _check_unchanged(self) -> None:
+        for t in self._saved:
+            change = t is not None and clock.since(self._saved_at, t.storage)
+            if change:
+                raise RuntimeError(
+                    "backward: one of the tensors needed for gradient computation has been "
+                    f"modified by an inplace operation: {self.function.name} saved a tensor of "
+                    f"shape {t.shape}, and {change} changed its memory afterwards"
+                )
 
     def _free(self) -> None:
         if self._saved:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mtlib.autograd import no_grad
 from mtlib.layout import Shape
+from mtlib.mode import no_grad
 from mtlib.tensor import Tensor
 
 EVERY_ENTRY = 1000  # a larger input is not moved entry by entry, but

@@ -89,6 +89,24 @@ def dense_like(*layouts: Layout) -> Layout:
     return contiguous(shape)
 
 
+def overlaps(layout: Layout) -> bool:
+    """Whether elements may lie at one place, as those of a stretched dimension do.
+
+    Taken from the smallest step up, each has to reach past all the elements before it.
+
+    >>> overlaps(contiguous((2, 3))), overlaps(expand(contiguous((1, 3)), (2, 3)))
+    (False, True)
+    """
+    if layout.size == 0 or layout.is_contiguous():
+        return False
+    reach = 0
+    for step, length in sorted(zip(map(abs, layout.strides), layout.shape, strict=True)):
+        if length > 1 and step <= reach:
+            return True
+        reach += (length - 1) * step
+    return False
+
+
 # --- Reading what the user wrote ------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from mtlib import fused
-from mtlib.ops import maps, reductions, views, zips
+from mtlib.ops import inplace, maps, reductions, views, zips
 from mtlib.tensor import Tensor
 
 Tensor.view = views.view
@@ -26,6 +26,7 @@ Tensor.expand = views.expand
 Tensor.broadcast_to = views.broadcast_to
 Tensor.contiguous = views.contiguous
 Tensor.__getitem__ = views.index
+Tensor.__setitem__ = inplace.setitem
 
 Tensor.to = maps.to
 Tensor.exp = maps.exp
@@ -46,6 +47,15 @@ Tensor.prod = reductions.prod
 Tensor.var = reductions.var
 
 Tensor.matmul = fused.matmul
+
+Tensor.add_ = inplace.add_
+Tensor.sub_ = inplace.sub_
+Tensor.mul_ = inplace.mul_
+Tensor.div_ = inplace.div_
+Tensor.pow_ = inplace.pow_
+Tensor.copy_ = inplace.copy_
+Tensor.fill_ = inplace.fill_
+Tensor.zero_ = inplace.zero_
 
 
 def _operator(operation):
@@ -79,3 +89,9 @@ Tensor.__lt__, _ = _operator(partial(zips.compare, name="lt"))
 Tensor.__le__, _ = _operator(partial(zips.compare, name="le"))
 Tensor.__gt__, _ = _operator(partial(zips.compare, name="gt"))
 Tensor.__ge__, _ = _operator(partial(zips.compare, name="ge"))
+
+Tensor.__iadd__, _ = _operator(inplace.add_)
+Tensor.__isub__, _ = _operator(inplace.sub_)
+Tensor.__imul__, _ = _operator(inplace.mul_)
+Tensor.__itruediv__, _ = _operator(inplace.div_)
+Tensor.__ipow__, _ = _operator(inplace.pow_)

@@ -19,6 +19,7 @@ from mtlib.operands import (
     matmul_operands,
     row_operand,
 )
+from mtlib.ops.aliases import numpy_names
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import where
 from mtlib.tensor import Tensor
@@ -65,6 +66,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if bias is None else y + bias  # (…, out)  reads 2 n·out, writes n·out
 
 
+@numpy_names
 def softmax(x: Tensor, dim: int) -> Tensor:
     """y = eˣ / Σ eˣ along ``dim``: positive numbers that add up to 1.
 
@@ -84,6 +86,7 @@ def softmax(x: Tensor, dim: int) -> Tensor:
     return powers / totals  #                      (…, c, …)  reads 2n, writes n
 
 
+@numpy_names
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
 

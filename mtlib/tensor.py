@@ -14,6 +14,7 @@ import numpy as np
 from mtlib.autograd import Differentiable
 from mtlib.layout import Layout, Shape, contiguous, dense_like
 from mtlib.memory import allocate
+from mtlib.mode import thread
 
 DIGITS = 4  # after the point, when shown
 SHOWN_IN_FULL = 1000  # elements; a larger tensor is shown by its corners
@@ -53,7 +54,7 @@ class Tensor(Differentiable):
 
     def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
         self._requires_grad = requires_grad
-        self.grad = self.grad_fn = None
+        self._grad = self.grad_fn = None
         self.storage = storage
         self.layout = layout
 
@@ -153,6 +154,25 @@ class Tensor(Differentiable):
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __array_wrap__(self, array, context=None, return_scalar: bool = False):
+        """What NumPy's ``exp(x)`` makes of the values of x: an array, unless that loses a gradient.
+
+        The operators do not come here: ``array * x`` is the tensor's own product.
+        """
+        function, inputs = context[:2] if context else (None, (self,))
+        _check_no_gradient_lost(getattr(function, "__name__", None), inputs, array)
+        return array[()] if return_scalar else array
+
+    def __array_function__(self, function, types, args, kwargs):
+        """The other functions of NumPy, such as ``np.where``: as if they did not know of tensors.
+
+        Those that ask an argument for a method of their name, such as ``np.sum``, find the
+        tensor's.
+        """
+        result = getattr(function, "_implementation", function)(*args, **kwargs)
+        _check_no_gradient_lost(function.__name__, (args, kwargs), result)
+        return result
 
     def item(self) -> float:
         """The value of a tensor of one element, as a Python number.
@@ -284,3 +304,31 @@ def empty_like(x: Tensor, name: str) -> Tensor:
     (1, 3)
     """
     return Tensor(allocate(x.shape, x.dtype, name), dense_like(x.layout))
+
+
+def _check_no_gradient_lost(name: str | None, inputs, result) -> None:
+    """Refuse numbers that NumPy's ``name`` made of tensors through which a gradient should flow.
+
+    A comparison, a count or a shape has no gradient to lose.
+    """
+    if not thread.mode.grad_enabled or not _any(_is_of_floats, result):
+        return
+    if _any(lambda x: isinstance(x, Tensor) and x.requires_grad, inputs):
+        what, own = f"np.{name}" if name else "NumPy", name and hasattr(Tensor, name)
+        raise RuntimeError(  # NumPy takes a TypeError for a signature of old, and calls again
+            f"{what}: an array carries no gradient, and one of the tensors requires one; use "
+            f"{f'x.{name}()' if own else 'operations of mtlib'}, or x.detach() for the values alone"
+        )
+
+
+def _is_of_floats(x) -> bool:
+    return isinstance(x, (np.ndarray, np.inexact)) and x.dtype.kind in "fc"
+
+
+def _any(holds, x) -> bool:
+    """Whether it ``holds`` for ``x`` or for anything in it."""
+    if isinstance(x, (tuple, list)):
+        return any(_any(holds, part) for part in x)
+    if isinstance(x, dict):
+        return _any(holds, tuple(x.values()))
+    return holds(x)

@@ -11,7 +11,7 @@ MTLIB = ROOT / "mtlib"
 
 # From the ground up.  A room may import those on lower floors, and those beside it in its folder.
 FLOORS = [
-    ["layout", "mode"],
+    ["layout", "mode", "versions"],
     ["trace"],
     ["memory"],
     ["kernels"],

@@ -12,6 +12,7 @@ from mtlib.kernels.rows import per_row
 from mtlib.layout import expand
 from mtlib.memory import allocate
 from mtlib.operands import class_dim, cross_entropy_operands, row_operand
+from mtlib.ops.aliases import numpy_names
 from mtlib.tensor import Tensor, empty_like
 from mtlib.trace import Recording
 
@@ -109,6 +110,7 @@ class CrossEntropy(Function):
 # --- As they are called ---------------------------------------------------------------------------
 
 
+@numpy_names
 def softmax(x: Tensor, dim: int) -> Tensor:
     """y = eˣ / Σ eˣ along ``dim``: positive numbers that add up to 1.
 
@@ -122,6 +124,7 @@ def softmax(x: Tensor, dim: int) -> Tensor:
     return Softmax.apply(*row_operand(x, dim, "softmax"))
 
 
+@numpy_names
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
 

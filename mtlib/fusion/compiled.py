@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtlib.autograd import Function, no_grad, run_forward
+from mtlib.autograd import Function, run_forward
 from mtlib.fusion.capture import Program
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.expressions import NeedsStorage
 from mtlib.fusion.graph import Graph, Node, source
 from mtlib.layout import Layout
+from mtlib.mode import no_grad
 from mtlib.tensor import Tensor
 from mtlib.trace import record_saved
 

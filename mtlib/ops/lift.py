@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from mtlib.kernels.walk import plan
-from mtlib.layout import Layout, broadcast_shapes, dense_like
+from mtlib.layout import Layout, Shape, broadcast_shapes, dense_like
 from mtlib.memory import allocate
 from mtlib.ops.views import Expand
 from mtlib.tensor import Tensor, float_dtype
@@ -62,9 +62,13 @@ def common_dtype(name: str, *values) -> np.dtype:
 
 def stretched(name: str, *pairs) -> list[Tensor]:
     """Each value of ``pairs`` as a tensor of the dtype beside it, all stretched to one shape."""
-    shape = broadcast_shapes(*(np.shape(value) for value, _ in pairs), name=name)
+    shape = broadcast_shapes(*(_shape(value) for value, _ in pairs), name=name)
     lifted = [lift(value, dtype, name) for value, dtype in pairs]
     return [x if x.shape == shape else Expand.apply(x, shape) for x in lifted]
+
+
+def _shape(value) -> Shape:
+    return getattr(value, "shape", ())  # np.shape would ask a tensor the long way round
 
 
 def _own_dtype(value, name: str) -> np.dtype | None:
@@ -82,6 +86,6 @@ def lift(value, dtype: np.dtype, name: str) -> Tensor:
     """``value`` as a tensor of ``dtype``."""
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.to(dtype)
-    out = Tensor.empty(np.shape(value), dtype, name)
+    out = Tensor.empty(_shape(value), dtype, name)
     out.numpy()[...] = value
     return out

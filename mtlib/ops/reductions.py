@@ -12,6 +12,7 @@ import math
 from mtlib.autograd import Function
 from mtlib.kernels import reduce as kernels
 from mtlib.layout import as_dims
+from mtlib.ops.aliases import numpy_names
 from mtlib.ops.zips import where
 from mtlib.tensor import Tensor
 
@@ -155,6 +156,7 @@ def reduce(a: Tensor, how: str, dim=None, keepdim: bool = False) -> Tensor:
     return _reduce(FOLDS[how], a, dim, keepdim)
 
 
+@numpy_names
 def sum(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The sum over ``dim``: one dimension, a tuple of them, or all (None).
 
@@ -165,6 +167,7 @@ def sum(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     return _reduce(Sum, a, dim, keepdim)
 
 
+@numpy_names
 def mean(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The mean over ``dim``; nan where there is nothing to average.
 
@@ -181,6 +184,7 @@ def _count(a: Tensor, dim, name: str) -> int:
     return math.prod(a.shape[d] for d in as_dims(dim, a.ndim, name))
 
 
+@numpy_names
 def max(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The largest over ``dim``; nan if any is.  Only the values, as NumPy's and PyTorch's amax.
 
@@ -191,6 +195,7 @@ def max(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     return _reduce(Max, a, dim, keepdim)
 
 
+@numpy_names
 def min(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The smallest over ``dim``; nan if any is.
 
@@ -201,6 +206,7 @@ def min(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     return _reduce(Min, a, dim, keepdim)
 
 
+@numpy_names
 def prod(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The product over ``dim``; 1 where there is nothing to multiply.
 
@@ -211,6 +217,7 @@ def prod(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     return _reduce(Prod, a, dim, keepdim)
 
 
+@numpy_names
 def var(a: Tensor, dim=None, correction: int = 1, keepdim: bool = False) -> Tensor:
     """The variance over ``dim``: squared distance from the mean, over the count - ``correction``.
 

@@ -7,8 +7,9 @@ operands to be of one shape.
 
 from __future__ import annotations
 
-from mtlib.autograd import Function, no_grad
+from mtlib.autograd import Function
 from mtlib.kernels import elementwise
+from mtlib.mode import no_grad
 from mtlib.ops.lift import common_dtype, operands, run, stretched
 from mtlib.tensor import Tensor
 
