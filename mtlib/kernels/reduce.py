@@ -63,9 +63,7 @@ class Fold:
         if pieces >= threads:
             group = max(1, min(GROUP, pieces // (4 * threads)))
             self._columns.run(threads, out, a, kept, reduced, 1, group)
-        elif (
-            pieces
-        ):  # too few to go round: share out the rows, so that each thread reads whole ones
+        elif pieces:  # too few to go round: share out the rows, and each thread reads whole ones
             parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
             self._columns.run(threads, parts, a, kept, reduced, threads, 1)
             whole = split(contiguous((threads, outputs)), (0,))
