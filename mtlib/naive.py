@@ -141,6 +141,9 @@ def layer_norm(
     ``normalized_shape``, an integer or several, is how they must end; ``weight`` and ``bias`` have
     that shape.  Raises ``ValueError`` where shapes do not fit or ``eps`` is negative.
 
+    The mean is rounded, and where a row hardly varies that can be more than it does.  So what is
+    left of it is taken off too, as in :func:`mtlib.ops.reductions.var`.
+
     Source: Ba, Kiros and Hinton, "Layer Normalization" (2016).
 
     >>> import mtlib
@@ -152,6 +155,8 @@ def layer_norm(
     # Of n elements in r rows:
     mean = x.mean(dims, keepdim=True)  #               (…, 1)  reads n and 2r, writes r and r
     off = x - mean  #                                  (…, c)  reads 2n, writes n
+    rest = off.mean(dims, keepdim=True)  #             (…, 1)  reads n and 2r, writes r and r
+    off = off - rest  #                                (…, c)  reads 2n, writes n
     squares = off * off  #                             (…, c)  reads 2n, writes n
     variance = squares.mean(dims, keepdim=True)  #     (…, 1)  reads n and 2r, writes r and r
     normal = off / (variance + float(eps)).sqrt()  #   (…, c)  reads 2r, r and 2n, writes r, r and n

@@ -20,7 +20,7 @@ class LayerNorm(Function):
     """y = x̂ w + b with x̂ = (x - mean) / σ, for the mean and the spread of each row.
 
     With g = d w, dx = (g - mean g - x̂ mean(g x̂)) / σ; summed over all rows, dw = Σ d x̂ and
-    db = Σ d.  Kept of each row are its mean and 1 / σ.
+    db = Σ d.  Kept of each row are its mean, the rest of it that rounding left, and 1 / σ.
     """
 
     name = "layer_norm"
@@ -29,19 +29,19 @@ class LayerNorm(Function):
     def forward(ctx, x, weight, bias, dims, eps):
         name, dtype = "layer_norm", x.dtype
         y = empty_like(x, name)
-        mean, scale = (Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(2))
+        numbers = [Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(3)]
         w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
         affine = (expand(t.layout, x.shape) for t in (w, b))
-        layouts = (y.layout, x.layout, per_row(mean.layout, x.shape, dims), *affine)
-        arrays = (t.storage for t in (y, x, mean, scale, w, b))
+        layouts = (y.layout, x.layout, per_row(numbers[0].layout, x.shape, dims), *affine)
+        arrays = (t.storage for t in (y, x, *numbers, w, b))
         kernels.layer_norm(name, dims, layouts, *arrays, dtype.type(eps))
-        ctx.save_for_backward(x, weight, mean, scale)
+        ctx.save_for_backward(x, weight, *numbers)
         ctx.dims = dims
         return y
 
     @staticmethod
     def backward(ctx, d):
-        x, weight, mean, scale = ctx.saved_tensors
+        x, weight, *numbers = ctx.saved_tensors
         name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
         shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
         w = _or_number(weight, 1, dtype)
@@ -50,12 +50,12 @@ class LayerNorm(Function):
             dw, db = (
                 Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
             )
-            rows = per_row(mean.layout, x.shape, dims)
+            rows = per_row(numbers[0].layout, x.shape, dims)
             sums = expand(contiguous(shape), x.shape)
             layouts = (dx.layout, x.layout, d.layout, rows, expand(w.layout, x.shape), sums)
-            arrays = (t.storage for t in (dx, dw, db, x, d, mean, scale, w))
+            arrays = (t.storage for t in (dx, dw, db, x, d, *numbers, w))
             kernels.layer_norm_backward(name, dims, layouts, *arrays)
-            reads = 2 * x.size + 2 * mean.size + (0 if weight is None else weight.size)
+            reads = 2 * x.size + 3 * numbers[0].size + (0 if weight is None else weight.size)
             outputs = [dx, *(t for t, needed in zip((dw, db), needs, strict=True) if needed)]
             recording.finish(outputs, (), (reads, sum(t.size for t in outputs)))
         return dx, dw if needs[0] else None, db if needs[1] else None, None, None
@@ -63,7 +63,7 @@ class LayerNorm(Function):
     @staticmethod
     def traffic(ctx, inputs, output):
         rows = prod(output.shape[: ctx.dims[0]])
-        return sum(t.size for t in inputs), output.size + 2 * rows
+        return sum(t.size for t in inputs), output.size + 3 * rows
 
 
 @lru_cache

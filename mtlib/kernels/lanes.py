@@ -115,12 +115,26 @@ def _product(x, y, i, lane):
 
 
 @inlined
+def _less(x, y, i, lane):
+    x[i] -= y[lane]
+    return x[i]
+
+
+@inlined
+def _less_squared(x, y, i, lane):
+    x[i] -= y[lane]
+    return x[i] * x[i]
+
+
+@inlined
 def _power(x, most, i, lane):
     return decay(x[i] - most[lane])
 
 
 _elements = _sums_of(_element)
 dots = _sums_of(_product)  # Σ x · y
+sums_less = _sums_of(_less)  # x -= y for the y of each row, and Σ x of what is left
+squares_less = _sums_of(_less_squared)  # the same and Σ x²
 sums_of_powers = _sums_of(_power)  # Σ eˣ⁻ᵐ for the largest of each row
 
 

@@ -5,10 +5,15 @@ where each output's first element lies; ``reduced`` walks the elements that are 
 
 Which loop is innermost is decided by the strides.  If the outputs lie side by side in memory (a sum
 over rows), a row of outputs is accumulated at once, so that memory is still read in the order in
-which it lies.  Else each output is folded by itself, many elements at a time: a block of
-them is dealt out to ``LANES`` totals, which a vector instruction adds to together, and totals of
-blocks are folded in pairs, so that rounding errors grow with the logarithm of the length (Higham,
-*Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 4.2).
+which it lies.  Else each output is folded by itself, many elements at a time: a block of them is
+dealt out to ``LANES`` totals, which a vector instruction adds to together.  Elements that do not
+lie side by side are brought together first, a block at a time.
+
+Either way only a block of elements is folded one after the other, and totals of blocks are folded
+in pairs, so that rounding errors grow with the logarithm of the length (Higham, *Accuracy and
+Stability of Numerical Algorithms*, 2nd ed., section 4.2).  Which totals wait for another to make a
+pair is told by the binary digits of the number of blocks so far, as in a binary counter: where a
+digit is 1, one of so many blocks is waiting.
 """
 
 from __future__ import annotations
@@ -28,32 +33,41 @@ LANES = 64  # totals that are added to side by side
 BLOCK = 32 * LANES  # elements folded one after the other before folding in pairs
 GROUP = 64  # outputs folded one after the other by a thread, in the same few lanes
 COLUMNS = 1024  # outputs accumulated at once: few enough to stay in the first-level cache
+ROWS = 128  # rows accumulated one after the other before folding in pairs
 
 
 class Fold:
     """A function of two numbers put into a loop nest; call as ``fold(out, a, layout, dims)``.
 
     ``out`` and ``a`` are storages, ``layout`` is that of ``a``, and ``dims`` are folded into a
-    row-major ``out``.  ``start`` is what folding nothing gives.
+    row-major ``out``.  ``start`` is what folding nothing gives.  A ``wide`` fold has its totals in
+    float64 whatever it folds.
     """
 
-    def __init__(self, f, start: float) -> None:
+    def __init__(self, f, start: float, *, wide: bool = False) -> None:
         self._columns = Kernel(lambda each: _make_columns(each, f, start))
         self._rows = Kernel(lambda each: _make_rows(each, f, start))
+        self._wide = wide
 
     def __call__(self, out, a, layout: Layout, dims: tuple[int, ...]) -> None:
         if thread.mode.rehearsing:
             return
-        kept, reduced = split(layout, dims)
-        outputs, threads = int(kept[0, 0] * kept[0, -1]), threads_for(layout.size)
-        if kept[2, -1] == 1 and kept[0, -1] > 1 and reduced[1, -1] != 1:
-            if kept[0, 0] * -(-kept[0, -1] // COLUMNS) >= threads:
-                self._columns.run(threads, out, a, kept, reduced, 1)
-            else:  # too few to go round: share out the rows, so that each thread reads whole ones
-                parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
-                self._columns.run(threads, parts, a, kept, reduced, threads)
-                whole = split(contiguous((threads, outputs)), (0,))
-                self._columns.run(1, out, parts, *whole, 1)
+        if self._wide and out.dtype != np.float64:
+            totals = allocate(out.shape, np.dtype(np.float64), "reduce", role="workspace")
+            self(totals, a, layout, dims)
+            with np.errstate(over="ignore"):
+                out[...] = totals
+            return
+        kept, reduced, outputs, pieces = _arranged(layout, dims)
+        threads = threads_for(layout.size)
+        if pieces >= threads:
+            group = max(1, min(GROUP, pieces // (4 * threads)))
+            self._columns.run(threads, out, a, kept, reduced, 1, group)
+        elif pieces:  # too few to go round: share out the rows, and each thread reads whole ones
+            parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
+            self._columns.run(threads, parts, a, kept, reduced, threads, 1)
+            whole = split(contiguous((threads, outputs)), (0,))
+            self._columns.run(1, out, parts, *whole, 1, pieces)
         elif outputs < threads:  # too few to go round: share out the elements of each
             parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")
             self._rows.run(threads, parts, a, kept, reduced, threads, 1)
@@ -65,6 +79,17 @@ class Fold:
 
 
 @lru_cache(maxsize=1024)
+def _arranged(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """The plans, how many outputs there are, and in how many pieces of a row of them.
+
+    0 pieces if outputs do not lie side by side, or else the elements of each do so too.
+    """
+    kept, reduced = split(layout, dims)
+    rows, width = int(kept[0, 0]), int(kept[0, -1])
+    in_rows = kept[2, -1] == 1 and width > 1 and reduced[1, -1] != 1
+    return kept, reduced, rows * width, rows * -(-width // COLUMNS) if in_rows else 0
+
+
 def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The plans (kept, reduced) for folding ``dims`` of an operand into a contiguous output.
 
@@ -85,38 +110,73 @@ def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray
 
 
 def _make_columns(each, f, start):
-    def columns(out, a, kept, reduced, parts):
+    @inlined
+    def carry(totals, waiting, blocks):
+        """Fold the totals of one more block of rows with those that wait, and begin anew."""
+        level = 0
+        while blocks >> level & 1:
+            earlier = waiting[level]
+            for i in range(len(totals)):
+                totals[i] = f(earlier[i], totals[i])
+            level += 1
+        waiting[level][: len(totals)] = totals
+        totals[:] = start
+        return blocks + 1
+
+    def columns(out, a, kept, reduced, parts, group):
         """Many outputs at once, adding one row of elements after the other.
 
-        Or ``parts`` parts of each output: ``out`` has (parts, outputs) elements.
+        Or ``parts`` parts of each output: ``out`` has (parts, outputs) elements.  Threads take
+        ``group`` times so many at a time.
         """
         length, stride = reduced[0, -1], reduced[1, -1]
-        blocks = (kept[0, -1] + COLUMNS - 1) // COLUMNS
-        tasks = kept[0, 0] * blocks
-        for task in each(tasks * parts):
+        pieces = (kept[0, -1] + COLUMNS - 1) // COLUMNS
+        tasks = kept[0, 0] * pieces
+        levels, most = 0, reduced[0, 0] * length // ROWS
+        while most >> levels:
+            levels += 1
+        for chunk in each((tasks * parts + group - 1) // group):
             narrow_vectors()
-            part, block = task // tasks, task % tasks
-            top, bottom = length * part // parts, length * (part + 1) // parts
-            row, first = block // blocks, block % blocks * COLUMNS
-            n = min(COLUMNS, kept[0, -1] - first)
-            o = part * kept[0, 0] * kept[0, -1] + start_of_row(row, kept, 1) + first
-            p = start_of_row(row, kept, 2) + first
-            totals = out[o : o + n]
-            totals[:] = start
-            for run in range(reduced[0, 0]):
-                q = p + start_of_row(run, reduced, 1)
-                even = top + (bottom - top) // 4 * 4
-                for r in range(top, even, 4):  # four at a time load and store totals less often
-                    at = q + r * stride
-                    x0, x1 = a[at : at + n], a[at + stride : at + stride + n]
-                    at += 2 * stride
-                    x2, x3 = a[at : at + n], a[at + stride : at + stride + n]
-                    for i in range(len(totals)):
-                        totals[i] = f(f(f(f(totals[i], x0[i]), x1[i]), x2[i]), x3[i])
-                for r in range(even, bottom):
-                    x0 = a[q + r * stride : q + r * stride + n]
-                    for i in range(len(totals)):
-                        totals[i] = f(totals[i], x0[i])
+            waiting = np.empty((levels, min(COLUMNS, kept[0, -1])), out.dtype)
+            for task in range(chunk * group, min(chunk * group + group, tasks * parts)):
+                row, first, part, top, bottom = task, 0, 0, 0, length
+                if parts > 1:
+                    part, row = task // tasks, task % tasks
+                    top, bottom = length * part // parts, length * (part + 1) // parts
+                if pieces > 1:
+                    row, first = row // pieces, row % pieces * COLUMNS
+                n = min(COLUMNS, kept[0, -1] - first)
+                o = part * kept[0, 0] * kept[0, -1] + start_of_row(row, kept, 1) + first
+                p = start_of_row(row, kept, 2) + first
+                totals = out[o : o + n]
+                totals[:] = start
+                held = blocks = 0
+                for run in range(reduced[0, 0]):
+                    q = p + start_of_row(run, reduced, 1)
+                    for above in range(top, bottom, ROWS):
+                        if held >= ROWS:
+                            blocks, held = carry(totals, waiting, blocks), 0
+                        below = min(above + ROWS, bottom)
+                        held += below - above
+                        even = above + (below - above) // 4 * 4
+                        for r in range(above, even, 4):  # four load and store totals less often
+                            at = q + r * stride
+                            x0, x1 = a[at : at + n], a[at + stride : at + stride + n]
+                            at += 2 * stride
+                            x2, x3 = a[at : at + n], a[at + stride : at + stride + n]
+                            for i in range(len(totals)):
+                                totals[i] = f(f(f(f(totals[i], x0[i]), x1[i]), x2[i]), x3[i])
+                        for r in range(even, below):
+                            x0 = a[q + r * stride : q + r * stride + n]
+                            for i in range(len(totals)):
+                                totals[i] = f(totals[i], x0[i])
+                level = 0
+                while blocks >> level:
+                    if blocks >> level & 1:
+                        earlier = waiting[level]
+                        for i in range(len(totals)):
+                            totals[i] = f(earlier[i], totals[i])
+                    level += 1
 
     return columns
 
@@ -142,6 +202,26 @@ def _make_rows(each, f, start):
             half //= 2
         return lanes[0]
 
+    @inlined
+    def carry(value, waiting, blocks):
+        """Fold the total of one more block with those that wait."""
+        level = 0
+        while blocks >> level & 1:
+            value = f(waiting[level], value)
+            level += 1
+        waiting[level] = value
+        return blocks + 1
+
+    @inlined
+    def fold_few(total, a, p, reduced, first, last):
+        """So few elements that one after the other is as good."""
+        stride = reduced[1, -1]
+        for run in range(reduced[0, 0]):
+            q = p + start_of_row(run, reduced, 1)
+            for r in range(first, last):
+                total = f(total, a[q + r * stride])
+        return total
+
     def rows(out, a, kept, reduced, parts, group):
         """One output at a time, or ``parts`` parts of it: ``out`` has (outputs, parts) elements.
 
@@ -150,43 +230,53 @@ def _make_rows(each, f, start):
         width, spacing = kept[0, -1], kept[2, -1]
         length, stride = reduced[0, -1], reduced[1, -1]
         tasks = kept[0, 0] * width * parts
+        few = reduced[0, 0] * length < LANES
+        beside = stride == 1 and length >= LANES
+        together = 1 if beside or few else max(1, BLOCK // length)  # runs brought together
         for chunk in each((tasks + group - 1) // group):
             narrow_vectors()
             lanes = np.empty(LANES, out.dtype)
-            waiting = np.empty(64, out.dtype)  # totals of 1, 2, 4, 8 … blocks, by the binary
+            waiting = np.empty(64, out.dtype)
+            near = np.empty(0 if few or beside else BLOCK, a.dtype)
             for task in range(chunk * group, min(chunk * group + group, tasks)):
                 i, first, last = task, 0, length
                 if parts > 1:
                     i, part = task // parts, task % parts
                     first, last = length * part // parts, length * (part + 1) // parts
                 p = start_of_row(i // width, kept, 2) + i % width * spacing
-                total = out.dtype.type(start)
-                blocks = 0  # digits of the number of blocks so far
-                for run in range(reduced[0, 0]):
-                    q = p + start_of_row(run, reduced, 1)
-                    if stride != 1 or length < LANES:
-                        for r in range(first, last):
-                            total = f(total, a[q + r * stride])
-                        continue
-                    for at in range(q + first, q + last, BLOCK):
-                        value = fold_block(a, at, min(BLOCK, q + last - at), lanes)
-                        level = 0
-                        while blocks >> level & 1:
-                            value = f(waiting[level], value)
-                            level += 1
-                        waiting[level] = value
-                        blocks += 1
+                if few:
+                    out[task] = fold_few(lanes.dtype.type(start), a, p, reduced, first, last)
+                    continue
+                blocks = 0
+                for run in range(0, reduced[0, 0], together):
+                    for r in range(first, last, BLOCK):
+                        n = min(BLOCK, last - r)
+                        if beside:
+                            at = p + start_of_row(run, reduced, 1) + r
+                            value = fold_block(a, at, n, lanes)
+                        else:
+                            held = 0
+                            for near_run in range(run, min(run + together, reduced[0, 0])):
+                                at = p + start_of_row(near_run, reduced, 1) + r * stride
+                                for i in range(n):
+                                    near[np.uintp(held + i)] = a[np.uintp(at + i * stride)]
+                                held += n
+                            value = fold_block(near, 0, held, lanes)
+                        blocks = carry(value, waiting, blocks)
+                total = lanes.dtype.type(start)
                 level = 0
                 while blocks >> level:
                     if blocks >> level & 1:
-                        total = f(total, waiting[level])
+                        total = f(waiting[level], total)
                     level += 1
                 out[task] = total
 
     return rows
 
 
+# However a product is ordered, each of its roundings stays in it, so a product of float32 is made
+# in float64.  Those of a sum are small where its terms are.
 total = Fold(scalars.add, 0.0)
-product = Fold(scalars.mul, 1.0)
+product = Fold(scalars.mul, 1.0, wide=True)
 largest = Fold(scalars.maximum, -np.inf)
 smallest = Fold(scalars.minimum, np.inf)
