@@ -134,24 +134,30 @@ def _integers(sizes, name: str) -> tuple[int, ...]:
 def as_dim(dim: int, ndim: int, name: str, of: str = "the tensor") -> int:
     """``dim`` counted from the front.
 
-    >>> as_dim(-1, 3, "sum")
-    2
+    A scalar has no dimensions, but takes 0 and -1 as if it had one, as in PyTorch: what works
+    along any dimension then works on it too.
+
+    >>> as_dim(-1, 3, "sum"), as_dim(-1, 0, "sum")
+    (2, 0)
     """
     try:
         dim = operator.index(dim)
     except TypeError:
         raise TypeError(f"{name}: dim must be an integer, got {dim!r}") from None
-    if not -ndim <= dim < ndim:
+    count = max(1, ndim)
+    if not -count <= dim < count:
         what = f"has {ndim} dimensions" if ndim else "is a scalar and has no dimensions"
         raise ValueError(f"{name}: dim {dim} is out of range, {of} {what}")
-    return dim % ndim
+    return dim % count
 
 
 def as_dims(dim: int | Sequence[int] | None, ndim: int, name: str) -> Shape:
     """The sorted dimensions meant by ``dim``: one, several, or all of them (None).
 
-    >>> as_dims(None, 3, "sum"), as_dims((-1, 0), 3, "sum")
-    ((0, 1, 2), (0, 2))
+    Those of a scalar are none, also where :func:`as_dim` takes it to have one.
+
+    >>> as_dims(None, 3, "sum"), as_dims((-1, 0), 3, "sum"), as_dims(0, 0, "sum")
+    ((0, 1, 2), (0, 2), ())
     """
     if dim is None:
         return tuple(range(ndim))
@@ -160,7 +166,7 @@ def as_dims(dim: int | Sequence[int] | None, ndim: int, name: str) -> Shape:
     for d in dims:
         if dims.count(d) > 1:
             raise ValueError(f"{name}: dim {given} names dimension {d} more than once")
-    return tuple(sorted(dims))
+    return tuple(sorted(dims)) if ndim else ()
 
 
 # --- Views: a new layout on the same storage ------------------------------------------------------

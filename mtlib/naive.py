@@ -208,4 +208,4 @@ def _largest(x: Tensor, dim: int) -> Tensor | int:
     A constant for backward.  What is subtracted cancels out of the result, so no gradient flows
     through it; to let it flow would only add up rounding errors to something that is nearly 0.
     """
-    return x.detach().max(dim, keepdim=True) if x.shape[dim] else 0  # of nothing there is none
+    return x.detach().max(dim, keepdim=True) if x.size else 0  # of nothing there is none

@@ -25,10 +25,10 @@ class _OfRows(Function):
     @staticmethod
     def forward(ctx, x, dim):
         function, y = ctx.function, empty_like(x, ctx.function.name)
+        ctx.dims = (dim,) if x.ndim else ()  # a scalar is a row of one element
         layouts, arrays = (y.layout, x.layout), (y.storage, x.storage)
-        kernels.softmax(function.name, (dim,), layouts, *arrays, function.logarithm)
+        kernels.softmax(function.name, ctx.dims, layouts, *arrays, function.logarithm)
         ctx.save_for_backward(y)
-        ctx.dim = dim
         return y
 
     @staticmethod
@@ -39,7 +39,7 @@ class _OfRows(Function):
             dx = empty_like(y, name)
             layouts = (dx.layout, y.layout, d.layout)
             arrays = (dx.storage, y.storage, d.storage)
-            kernels.softmax_backward(name, (ctx.dim,), layouts, *arrays, function.logarithm)
+            kernels.softmax_backward(name, ctx.dims, layouts, *arrays, function.logarithm)
             recording.finish([dx], (), (2 * y.size, y.size))
         return dx, None
 

@@ -109,8 +109,9 @@ class Prod(Reduce):
     @staticmethod
     def gradient(d, a, dims):
         is_zero = a == 0
-        filled = where(is_zero, 1, a)
-        others = filled.prod(dims, keepdim=True) / filled
+        # In float64, as the product of all may be out of range where that of the others is not.
+        filled = where(is_zero, 1, a).to("float64")
+        others = (filled.prod(dims, keepdim=True) / filled).to(a.dtype)
         zeros = is_zero.sum(dims, keepdim=True)  # among the others: one less where a itself is 0
         return d * where(zeros - is_zero == 0, others, 0)
 
@@ -137,7 +138,7 @@ class Min(Reduce):
 
 def _shared(d: Tensor, a: Tensor, y: Tensor, dims) -> Tensor:
     ties = a == y
-    return d * (ties / ties.sum(dims, keepdim=True))
+    return where(ties, d / ties.sum(dims, keepdim=True), 0)  # 0 times an infinite d were nan
 
 
 # --- As they are called ---------------------------------------------------------------------------

@@ -177,10 +177,9 @@ def transpose(a: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> mtlib.zeros(2, 4, 3).transpose(-1, -2).shape
     (2, 3, 4)
     """
-    order = list(range(a.ndim))
-    dim0, dim1 = as_dim(dim0, a.ndim, "transpose"), as_dim(dim1, a.ndim, "transpose")
-    order[dim0], order[dim1] = dim1, dim0
-    return Permute.apply(a, tuple(order))
+    dim0, dim1 = (as_dim(d, a.ndim, "transpose") for d in (dim0, dim1))
+    swapped = {dim0: dim1, dim1: dim0}
+    return Permute.apply(a, tuple(swapped.get(d, d) for d in range(a.ndim)))
 
 
 def squeeze(a: Tensor, dim=None) -> Tensor:

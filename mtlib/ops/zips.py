@@ -66,7 +66,7 @@ class Mul(_Zip):
 
 
 class Div(_Zip):
-    """y = a / b, dy/db = -a / b²"""
+    """y = a / b, dy/db = -y / b: the square of b may be out of range where this is not"""
 
     name = "div"
 
@@ -79,7 +79,8 @@ class Div(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return d / b if need_a else None, -d * a / (b * b) if need_b else None
+        da = d / b
+        return da if need_a else None, -da * (a / b) if need_b else None
 
 
 class Pow(_Zip):
@@ -115,8 +116,8 @@ class Maximum(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return d * _share(a > b, a == b) if need_a else None, d * _share(
-            b > a, a == b
+        return _won(d, a > b, a == b) if need_a else None, _won(
+            d, b > a, a == b
         ) if need_b else None
 
 
@@ -134,13 +135,14 @@ class Minimum(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return d * _share(a < b, a == b) if need_a else None, d * _share(
-            b < a, a == b
+        return _won(d, a < b, a == b) if need_a else None, _won(
+            d, b < a, a == b
         ) if need_b else None
 
 
-def _share(wins: Tensor, ties: Tensor) -> Tensor:
-    return wins + ties * 0.5
+def _won(d: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
+    """The part of ``d`` for one operand; chosen and not multiplied, as 0 times infinity is nan."""
+    return where(wins, d, where(ties, d * 0.5, 0))
 
 
 class Where(_Zip):

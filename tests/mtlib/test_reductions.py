@@ -230,9 +230,15 @@ class TestErrors:
         assert t.buffers == t.events == []
 
     @every_reduction
-    def test_a_scalar_has_no_dim(self, op):
-        with pytest.raises(ValueError, match=r"dim 0 is out of range, the tensor is a scalar"):
-            op.call(mtlib.tensor(1.0), dim=0)
+    @pytest.mark.parametrize("dim", [1, -2, (0, 1)])
+    def test_a_scalar_has_no_such_dim(self, op, dim):
+        with pytest.raises(ValueError, match=r"dim -?\d is out of range, the tensor is a scalar"):
+            op.call(mtlib.tensor(1.0), dim=dim)
+
+    @every_reduction
+    def test_a_scalar_has_no_dim_twice(self, op):
+        with pytest.raises(ValueError, match=r"dim \(0, -1\) names dimension 0 more than once"):
+            op.call(mtlib.tensor(1.0), dim=(0, -1))
 
     @every_reduction
     def test_nothing_has_no_largest(self, op):

@@ -280,7 +280,8 @@ class TestErrors:
         [
             ((2, 3), 2, "a tensor of shape (2, 3) has 2 dimensions"),
             ((2, 3), -3, "a tensor of shape (2, 3) has 2 dimensions"),
-            ((), 0, "a tensor of shape () is a scalar and has no dimensions"),
+            ((), 1, "a tensor of shape () is a scalar and has no dimensions"),
+            ((), -2, "a tensor of shape () is a scalar and has no dimensions"),
         ],
     )
     def test_a_dim_that_there_is_not(self, module, name, shape, dim, says):
