@@ -68,8 +68,8 @@ class Wording:
         ``around`` times all together.
         """
         if nest.tasks[0].loops != self._walking:  # then names are of other elements
+            self.forget()
             self._walking = nest.tasks[0].loops
-            self._known = {}
         roots = [task.expression for task in nest.tasks]
         order = in_order(roots)
         levels = self._levels(order, nest, loops)
@@ -96,6 +96,10 @@ class Wording:
                     self._known[x] = name
             texts[x] = text, binding
         return lines, [texts[x][0] for x in roots]
+
+    def forget(self) -> None:
+        """What was named so far means nothing from here on."""
+        self._known = {}
 
     def _can_be_named(self, x) -> bool:
         return not isinstance(x, Number) and x.node not in self.totals

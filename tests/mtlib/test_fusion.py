@@ -98,6 +98,24 @@ def test_loops_after_a_fold_of_everything_go_all_the_way():
         check(lambda x, y: y / x.sum(), [x, fill("any", (3,), np.float64, 2)], rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize(
+    ("fn", "dtype"),
+    [
+        (lambda x, s: ((x * s).max() - x * s).max(), np.float64),
+        (lambda x, s: mtlib.naive.softmax(x * s, 0), np.float32),
+        (lambda x, s: mtlib.naive.layer_norm(x * s, x.shape), np.float64),
+    ],
+    ids=["max", "softmax", "layer_norm"],
+)
+def test_folds_of_everything_one_after_the_other(fn, dtype):
+    """Threads share out each of them, and what is named inside one is not known after it."""
+    arrays = [fill("distinct", (1001,), dtype, 1) / 1e3, fill("positive", (1,), dtype, 2)]
+    tolerance = 1e-4 if dtype == np.float32 else 1e-9
+    check(fn, [np.asarray(a, dtype) for a in arrays], rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("shape", [(10**6,), (2, 10**6)])
 def test_the_error_of_a_sum_does_not_grow_with_its_length(shape):
     """One after the other, 0.1 added a million times is off by 1 % in float32."""
