@@ -1,5 +1,6 @@
 """Programs to fuse, and a check that fusing one changes nothing but its kernels."""
 
+import itertools
 import math
 import operator
 
@@ -75,6 +76,9 @@ PROGRAMS = {
     "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
     "an input": lambda x, y, w: x,
     "a view of an input": lambda x, y, w: x.T[1],
+    "what is computed twice": lambda x, y, w: (x * y, x * y, (x * y).T, x.exp().T[1], x.exp()[0]),
+    "an input times 1": lambda x, y, w: (x * 1, (x / 1).T, y**1, y, y.T[1]),
+    "a constant": lambda x, y, w: (mtlib.arange(3), mtlib.arange(3)[1:], mtlib.ones(2)),
     "a number": lambda x, y, w: mtlib.zeros(3) + 2,
 }
 
@@ -112,6 +116,7 @@ def check(fn, arrays, lying="contiguous", **tolerance):
                 result.backward(GRADIENTS[lying](d), retain_graph=True)
         found.append((results, [x.grad for x in inputs]))
     (results, gradients), (fused_results, fused_gradients) = found
+    assert shared([*results, *arrays]) == shared([*fused_results, *arrays])
     for one, other in zip(results, fused_results, strict=True):
         assert one.dtype == other.dtype
         assert one.requires_grad == other.requires_grad
@@ -122,6 +127,13 @@ def check(fn, arrays, lying="contiguous", **tolerance):
             assert one.dtype == other.dtype
             np.testing.assert_allclose(other, one, **tolerance)
     return fused
+
+
+def shared(things) -> list[tuple[int, int]]:
+    """Which two of these have an element of memory in common."""
+    arrays = [np.asarray(x) for x in things]
+    pairs = itertools.combinations(enumerate(arrays), 2)
+    return [(i, j) for (i, a), (j, b) in pairs if np.shares_memory(a, b)]
 
 
 def shown(fn, *shapes):
