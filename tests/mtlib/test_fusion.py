@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import mtlib
 from mtlib.kernels import jit
 
-from .fused_programs import GRADIENTS, PROGRAMS, check, operands, softmax
-from .strategies import DTYPES, fill, shapes
+from .fused_programs import GRADIENTS, PROGRAMS, check, operands, programs, softmax
+from .strategies import DTYPES, fill
 
 LAYOUTS = {
     "contiguous": lambda a: a,
@@ -66,66 +66,6 @@ def test_on_several_threads(fn, dtype):
 
 # --- Programs by chance ---------------------------------------------------------------------------
 
-MAPS = [
-    lambda x: x.tanh(),
-    lambda x: x.sigmoid() * 2,
-    lambda x: x.relu(),
-    lambda x: -x,
-    lambda x: (x * x + 1).sqrt(),
-    lambda x: x / (1 + x * x),
-]
-ZIPS = [
-    lambda x, y: x + y,
-    lambda x, y: x * y,
-    lambda x, y: x - y * 0.5,
-    lambda x, y: mtlib.where(x > y, x, y),
-]
-
-
-@st.composite
-def programs(draw):
-    """(a function of two tensors, their shapes): a chain of a few operations on what is there."""
-    shape = draw(shapes(min_rank=1, max_rank=3, max_size=4))
-    other = tuple(draw(st.sampled_from((n, 1))) for n in shape)
-    choices = st.tuples(
-        st.sampled_from(("map", "zip", "sum", "mean", "max", "view", "slice", "reshape", "matmul")),
-        *(st.integers(0, 1000) for _ in range(4)),
-    )
-    steps = draw(st.lists(choices, min_size=1, max_size=7))
-
-    def program(x, y):
-        found = [x, y]
-        for kind, a, b, c, d in steps:
-            p, q = found[-1 - a % min(3, len(found))], found[b % len(found)]
-            found.append(_step(kind, p, q, c, d))
-        return found[-1], found[len(found) // 2] * 2
-
-    return program, (shape, other)
-
-
-def _step(kind, p, q, c, d):
-    """One operation that is possible on ``p``, beside ``q`` if it fits."""
-    dim = c % p.ndim if p.ndim else None
-    if kind == "map" or p.ndim == 0:
-        return MAPS[c % len(MAPS)](p)
-    if kind == "zip":
-        try:
-            np.broadcast_shapes(p.shape, q.shape)
-        except ValueError:
-            q = p
-        return ZIPS[c % len(ZIPS)](p, q)
-    if kind in ("sum", "mean"):
-        return getattr(p, kind)(dim, keepdim=bool(d % 2))
-    if kind == "max":
-        return p.max(dim, keepdim=True) if p.shape[dim] else p.sum(dim, keepdim=True)
-    if kind == "view":
-        return [p.T, p.unsqueeze(dim), p.transpose(0, dim), p.squeeze()][d % 4]
-    if kind == "slice":
-        return p[(slice(None),) * dim + (slice(None, None, (1, 2, -1)[d % 3]),)]
-    if kind == "reshape":
-        return p.reshape(-1)
-    return p @ p.T if p.ndim == 2 else mtlib.naive.matmul(p, p) if p.ndim == 1 else p
-
 
 def dealt_out(size: int):
     """Folds of more than ``size`` elements are dealt out to three threads."""
@@ -156,6 +96,24 @@ def test_loops_after_a_fold_of_everything_go_all_the_way():
     x = fill("any", (3, 8), np.float64, 1)[:, :7]
     with dealt_out(4):
         check(lambda x, y: y / x.sum(), [x, fill("any", (3,), np.float64, 2)], rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize(
+    ("fn", "dtype"),
+    [
+        (lambda x, s: ((x * s).max() - x * s).max(), np.float64),
+        (lambda x, s: mtlib.naive.softmax(x * s, 0), np.float32),
+        (lambda x, s: mtlib.naive.layer_norm(x * s, x.shape), np.float64),
+    ],
+    ids=["max", "softmax", "layer_norm"],
+)
+def test_folds_of_everything_one_after_the_other(fn, dtype):
+    """Threads share out each of them, and what is named inside one is not known after it."""
+    arrays = [fill("distinct", (1001,), dtype, 1) / 1e3, fill("positive", (1,), dtype, 2)]
+    tolerance = 1e-4 if dtype == np.float32 else 1e-9
+    check(fn, [np.asarray(a, dtype) for a in arrays], rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(10**6,), (2, 10**6)])

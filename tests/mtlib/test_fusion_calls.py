@@ -138,6 +138,16 @@ def test_made_once_and_read_at_every_call():
     assert fused(mtlib.zeros(3)).tolist() == fused(mtlib.zeros(3)).tolist() == [0, 1, 2]
 
 
+def test_what_is_returned_can_be_written_to():
+    """It is no argument and no constant of the program, as step by step it would be neither."""
+    fused = mtlib.fuse(lambda x: (x * 1, mtlib.arange(3), x + 1, x + 1))
+    x = mtlib.zeros(3)
+    for result in fused(x):
+        result.numpy()[...] = 7
+    assert x.tolist() == [0, 0, 0]
+    assert [result.tolist() for result in fused(x)] == [[0] * 3, [0, 1, 2], [1] * 3, [1] * 3]
+
+
 def test_it_keeps_the_name_and_words_of_the_function():
     fused = mtlib.fuse(softmax)
     assert fused.__name__ == "softmax"
