@@ -2,7 +2,8 @@
 
 Each rung is a function ``rung(out, a, b)`` of 2-D NumPy arrays: (m, n) in row-major order, and
 (m, k) and (k, n) with any strides.  It changes one thing about the rung below it.  :data:`LADDER`
-lists them in order.  What ``@`` runs is :func:`matmul`: the top rung, over stacks of matrices.
+lists them in order: the first four are those of :mod:`mtlib.kernels.plain`, the last two are here.
+What ``@`` runs is :func:`matmul`: the top rung, over stacks of matrices.
 """
 
 from __future__ import annotations
@@ -14,87 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mtlib.kernels.jit import Kernel, compiled_fma, inlined, threads_for
+from mtlib.kernels.jit import Kernel, inlined, threads_for
 from mtlib.kernels.packed import TALL, cut, fits, in_place, multiply, room, wide, workspace
+from mtlib.kernels.plain import ijk, ikj, tiled, zip_reduce
 from mtlib.layout import Layout, collapse, contiguous
 from mtlib.memory import allocate, flattened
-
-
-@compiled_fma
-def zip_reduce(out, a, b):
-    """Rung 0.  Write down all m·k·n products, then add them up."""
-    m, k, n = a.shape[0], a.shape[1], b.shape[1]
-    products = np.empty((m, k, n), out.dtype)
-    for i in range(m):
-        for p in range(k):
-            for j in range(n):
-                products[i, p, j] = a[i, p] * b[p, j]
-    for i in range(m):
-        for j in range(n):
-            total = out.dtype.type(0)
-            for p in range(k):
-                total += products[i, p, j]
-            out[i, j] = total
-
-
-@compiled_fma
-def ijk(out, a, b):
-    """Rung 1.  Fused: each product is added to a total in a register as soon as it is made."""
-    m, n = out.shape
-    for i in range(m):  # output
-        for j in range(n):  # output
-            total = out.dtype.type(0)
-            for k in range(a.shape[1]):  # reduced
-                total += a[i, k] * b[k, j]  # zipped
-            out[i, j] = total
-
-
-@compiled_fma
-def ikj(out, a, b):
-    """Rung 2.  The same products in another order: the innermost loop walks along rows.
-
-    Neighbours in a row lie side by side in memory, so a vector instruction can take several.
-    """
-    m, n = out.shape
-    out[:] = 0
-    for i in range(m):
-        for k in range(a.shape[1]):
-            x = a[i, k]
-            for j in range(n):
-                out[i, j] += x * b[k, j]
-
-
-@compiled_fma
-def tiled(out, a, b):
-    """Rung 3.  Four rows by four k at a time, on a block of b that stays in the cache.
-
-    Rung 2 loads and stores an element of the output for every multiplication.  Here each is loaded
-    and stored once for four, and each element of b that is loaded is used for four rows.
-    """
-    (m, n), depth = out.shape, a.shape[1]
-    m4, depth4 = m // 4 * 4, depth // 4 * 4
-    out[:] = 0
-    for j0 in range(0, n, 512):
-        for k0 in range(0, depth4, 64):
-            for i in range(0, m4, 4):
-                row0, row1, row2, row3 = a[i], a[i + 1], a[i + 2], a[i + 3]
-                c0, c1, c2, c3 = out[i, j0:], out[i + 1, j0:], out[i + 2, j0:], out[i + 3, j0:]
-                for k in range(k0, min(k0 + 64, depth4), 4):
-                    a00, a01, a02, a03 = row0[k], row0[k + 1], row0[k + 2], row0[k + 3]
-                    a10, a11, a12, a13 = row1[k], row1[k + 1], row1[k + 2], row1[k + 3]
-                    a20, a21, a22, a23 = row2[k], row2[k + 1], row2[k + 2], row2[k + 3]
-                    a30, a31, a32, a33 = row3[k], row3[k + 1], row3[k + 2], row3[k + 3]
-                    b0, b1, b2, b3 = b[k, j0:], b[k + 1, j0:], b[k + 2, j0:], b[k + 3, j0:]
-                    for j in range(min(512, len(c0))):
-                        c0[j] += a00 * b0[j] + a01 * b1[j] + a02 * b2[j] + a03 * b3[j]
-                        c1[j] += a10 * b0[j] + a11 * b1[j] + a12 * b2[j] + a13 * b3[j]
-                        c2[j] += a20 * b0[j] + a21 * b1[j] + a22 * b2[j] + a23 * b3[j]
-                        c3[j] += a30 * b0[j] + a31 * b1[j] + a32 * b2[j] + a33 * b3[j]
-    for i in range(m):  # what does not fill a tile: the last k of most rows, all of the last rows
-        for k in range(depth4 if i < m4 else 0, depth):
-            x = a[i, k]
-            for j in range(n):
-                out[i, j] += x * b[k, j]
 
 
 def register_tiled(out, a, b):
