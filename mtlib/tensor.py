@@ -14,6 +14,7 @@ import numpy as np
 from mtlib.autograd import Differentiable
 from mtlib.layout import Layout, Shape, contiguous, dense_like
 from mtlib.memory import allocate
+from mtlib.mode import thread
 
 DIGITS = 4  # after the point, when shown
 SHOWN_IN_FULL = 1000  # elements; a larger tensor is shown by its corners
@@ -143,6 +144,8 @@ class Tensor(Differentiable):
         >>> t
         tensor([0., 5., 0.])
         """
+        if thread.mode.reader is not None:
+            thread.mode.reader.look(self)
         shape, strides, offset = self.layout
         storage = self.storage
         if 0 in shape:
