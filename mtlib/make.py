@@ -81,9 +81,7 @@ def _drawn_later(make: Callable, shape, dtype, requires_grad: bool) -> Tensor:
     """For a program that is being read, the numbers that ``make`` draws whenever it runs."""
     name = make.__name__
     dtype = float_dtype(dtype or np.float64, name)
-    result = thread.mode.reader.draw(make, as_shape(shape, name), dtype)
-    result.requires_grad = requires_grad
-    return result
+    return thread.mode.reader.draw(make, as_shape(shape, name), dtype, requires_grad)
 
 
 def zeros(*shape, dtype=None, requires_grad: bool = False) -> Tensor:

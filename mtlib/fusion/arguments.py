@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import keyword
 import unicodedata
+from collections import abc
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,7 +21,55 @@ from mtlib.tensor import Tensor
 Place = tuple[str, int | str | None]
 
 
-def placed(bound: inspect.BoundArguments) -> dict[Place, object]:
+class Arguments:
+    """The arguments in ``bound``, told apart.
+
+    ``tensors`` are those that a program computes with, by place; those at ``integers`` hold the
+    integers of an array.  ``others``, each with what the caller calls it, are part of the program.
+    Raises ``TypeError`` for what might have tensors in it, or values of its own.
+
+    >>> import mtlib
+    >>> signature = inspect.signature(lambda x, *more, by=2: x)
+    >>> found = Arguments(signature.bind(mtlib.ones(3), 1, by=np.arange(3)))
+    >>> list(found.tensors), found.integers, found.others
+    ([('x', None), ('by', None)], [('by', None)], [('more[0]', 1)])
+    """
+
+    def __init__(self, bound: inspect.BoundArguments) -> None:
+        self.bound = bound
+        self.tensors: dict[Place, Tensor] = {}
+        self.integers: list[Place] = []
+        self.others: list[tuple[str, object]] = []
+        places = _placed(bound)
+        for place, x in places.items():
+            if isinstance(x, Tensor):
+                self.tensors[place] = x
+            elif isinstance(x, np.ndarray) and x.dtype.kind in "iu":
+                self.tensors[place] = tensor(x)
+                self.integers.append(place)
+            else:
+                _check(described(place), x)
+                self.others.append((described(place), x))
+        lies = [(x.layout, x.dtype, x.requires_grad) for x in self.tensors.values()]
+        # What tells programs apart, beside what the others are.
+        self.key = tuple(places), tuple(self.tensors), tuple(self.integers), tuple(lies)
+
+    def call(self, fn: Callable, symbols: Mapping[Place, Tensor]):
+        """``fn`` for these arguments, with ``symbols`` in the places of tensors."""
+        args = inspect.BoundArguments(self.bound.signature, dict(self.bound.arguments))
+        for name, value in args.arguments.items():
+            kind = args.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                value = tuple(symbols.get((name, i), x) for i, x in enumerate(value))
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                value = {key: symbols.get((name, key), x) for key, x in value.items()}
+            else:
+                value = symbols.get((name, None), value)
+            args.arguments[name] = value
+        return fn(*args.args, **args.kwargs)
+
+
+def _placed(bound: inspect.BoundArguments) -> dict[Place, object]:
     """Every argument by its place.
 
     What is passed by name stays in the order of the call, since the function can see that order.
@@ -37,18 +86,16 @@ def placed(bound: inspect.BoundArguments) -> dict[Place, object]:
     return found
 
 
-def call(fn: Callable, bound: inspect.BoundArguments, others: Mapping[Place, object]):
-    """``fn`` for the arguments in ``bound``, with ``others`` in their places."""
-    args = inspect.BoundArguments(bound.signature, dict(bound.arguments))
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            args.arguments[name] = tuple(others.get((name, i), x) for i, x in enumerate(value))
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            args.arguments[name] = {key: others.get((name, key), x) for key, x in value.items()}
-        else:
-            args.arguments[name] = others.get((name, None), value)
-    return fn(*args.args, **args.kwargs)
+def _check(name: str, x) -> None:
+    if isinstance(x, np.ndarray):
+        raise TypeError(
+            f"fuse: {name} is a NumPy array; pass a tensor (from_numpy shares its memory)"
+        )
+    if isinstance(x, (abc.MutableSequence, abc.MutableMapping, abc.MutableSet)):
+        raise TypeError(
+            f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, and only numbers, "
+            "strings, tuples and the like beside them"
+        )
 
 
 def described(place: Place) -> str:
@@ -84,13 +131,3 @@ def is_name(text: str) -> bool:
     """Whether ``text`` means itself where Python expects a name."""
     plain = text.isidentifier() and not keyword.iskeyword(text)
     return plain and unicodedata.normalize("NFKC", text) == text
-
-
-def is_integers(value) -> bool:
-    """Whether ``value`` is an array of integers, such as labels."""
-    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
-
-
-def as_tensor(value) -> Tensor:
-    """What a program computes with: ``value`` itself, or the integers of an array as floats."""
-    return value if isinstance(value, Tensor) else tensor(value)

@@ -60,6 +60,14 @@ class Symbol(Tensor):
             self._refuse_in_program("sets .grad")
         Tensor.grad.__set__(self, gradient)
 
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self._refuse_in_program("sets .requires_grad")
+
     def backward(self, gradient=None, retain_graph: bool = False) -> None:
         self._refuse_in_program("calls backward()")
         super().backward(gradient, retain_graph)
@@ -227,10 +235,12 @@ class _Reader:
                 "arguments; pass it as one, so that its values can change from call to call"
             )
 
-    def draw(self, make: Callable, shape: Shape, dtype: np.dtype) -> Symbol:
+    def draw(self, make: Callable, shape: Shape, dtype: np.dtype, requires_grad: bool) -> Symbol:
         """A symbol for what ``make`` will draw."""
-        how = Drawn(make, shape, dtype)
-        return Symbol(self._node("call", make.__name__, (), contiguous(shape), dtype, how))
+        node = self._node(
+            "call", make.__name__, (), contiguous(shape), dtype, Drawn(make, shape, dtype)
+        )
+        return Symbol(node, requires_grad)
 
     def _node(self, kind, name, args, layout, dtype, how=None) -> Node:
         """A node; the same one if the same was written before."""

@@ -6,22 +6,19 @@ import functools
 import inspect
 import sys
 import types
-from collections import OrderedDict, abc
+from collections import OrderedDict
 from collections.abc import Callable
 
-import numpy as np
-
-from mtlib.fusion.arguments import as_tensor, call, described, is_integers, is_name, placed
+from mtlib.fusion.arguments import Arguments, is_name
 from mtlib.fusion.capture import read
 from mtlib.fusion.compiled import Compiled
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.explain import explain
 from mtlib.fusion.graph import Graph
-from mtlib.fusion.guards import Guard
+from mtlib.fusion.guards import Guard, Look
 from mtlib.fusion.primitives import RESERVED, namespace
 from mtlib.fusion.schedule import Schedule
 from mtlib.mode import thread
-from mtlib.tensor import Tensor
 
 PROGRAMS = 64  # that a function keeps; of more, those are let go that were not used for longest
 
@@ -86,44 +83,36 @@ class Fused:
         self._programs: OrderedDict[tuple, Compiled] = OrderedDict()
         self._last: Compiled | None = None
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         """What the function returns for these arguments."""
         if thread.mode.reader is not None:  # part of a larger program that is being read
             return self.__wrapped__(*args, **kwargs)
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = placed(bound)
-        integers = frozenset(place for place, x in arguments.items() if is_integers(x))
-        tensors = {
-            place: as_tensor(x)
-            for place, x in arguments.items()
-            if isinstance(x, Tensor) or place in integers
-        }
-        program = self._program(bound, arguments, tensors, integers)
-        return program.run(list(tensors.values()))
+        arguments = Arguments(bound)
+        return self._program(arguments).run(list(arguments.tensors.values()))
 
-    def _program(self, bound, arguments, tensors, integers) -> Compiled:
+    def _program(self, arguments: Arguments) -> Compiled:
         """The program for ``arguments``, which is read unless it is one of those that are kept."""
-        others = {described(at): x for at, x in arguments.items() if at not in tensors}
-        for name, x in others.items():
-            _check(name, x)
-        look = self._guard.look(others)
-        lies = tuple((at, x.layout, x.dtype, x.requires_grad) for at, x in tensors.items())
-        key = thread.mode.grad_enabled, tuple(arguments), lies, integers, look.state
+        look = self._guard.look(arguments.others)
+        key = thread.mode.grad_enabled, arguments.key, look.state
         program = self._programs.pop(key, None)
         if program is None:
-            drawn = look.drawn()
-            called = functools.partial(call, self.__wrapped__, bound)
-            program = Compiled(read(called, tensors, integers), _title(self.__wrapped__))
-            if look.drawn() != drawn:
-                raise ValueError(
-                    "fuse: the program draws random numbers of NumPy or Python while it is read, "
-                    "and would keep them; use mtlib.rand or mtlib.randn, which draw at each call"
-                )
-        self._programs[key] = self._last = program  # the last in order
+            program = self._read(arguments, look)
+        self._programs[key] = self._last = program  # the last to be let go
         if len(self._programs) > PROGRAMS:
             self._programs.popitem(last=False)
         return program
+
+    def _read(self, arguments: Arguments, look: Look) -> Compiled:
+        fn, drawn = self.__wrapped__, look.drawn()
+        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.integers)
+        if look.drawn() != drawn:
+            raise ValueError(
+                "fuse: the program draws random numbers of NumPy or Python while it is read, and "
+                "would keep them; use mtlib.rand or mtlib.randn, which draw at each call"
+            )
+        return Compiled(program, _title(fn))
 
     def __get__(self, instance, owner=None):
         """A fused function in a class is a method."""
@@ -136,8 +125,8 @@ class Fused:
         return self
 
     def __reduce__(self):
-        """Pickled by name if its name is that of the function, which no longer has one, else by
-        the function."""
+        """Pickled by name where a decorator put it in the place of its function, and else as what
+        fuse makes of the function, which then has its name."""
         found = sys.modules.get(self.__module__)
         name = getattr(self, "__qualname__", "")
         for part in name.split("."):
@@ -226,19 +215,6 @@ class Fused:
                 "shapes of its arguments"
             )
         return self._last
-
-
-def _check(name: str, x) -> None:
-    """TypeError for an argument that might have tensors in it, or values of its own."""
-    if isinstance(x, np.ndarray):
-        raise TypeError(
-            f"fuse: {name} is a NumPy array; pass a tensor (from_numpy shares its memory)"
-        )
-    if isinstance(x, (abc.MutableSequence, abc.MutableMapping, abc.MutableSet)):
-        raise TypeError(
-            f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, and only numbers, "
-            "strings, tuples and the like beside them"
-        )
 
 
 def _title(fn: Callable) -> str:

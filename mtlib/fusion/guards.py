@@ -18,9 +18,8 @@ import sys
 import sysconfig
 import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -63,8 +62,8 @@ class Guard:
         self.names = sorted(IMPLIED)  # attributes that the code names, as far as it was seen
         self.codes: dict[int, Code] = {}  # that were seen, by id
 
-    def look(self, given: Mapping[str, object] = MappingProxyType({})) -> Look:
-        """What there is to see now in the function, and in arguments ``given`` by name.
+    def look(self, given: Iterable[tuple[str, object]] = ()) -> Look:
+        """What there is to see now in the function, and in arguments ``given`` with their names.
 
         Raises ``TypeError`` for a NumPy array: its values might be read, and are not compared.
         """
@@ -87,13 +86,13 @@ class Guard:
 class Look:
     """One look at what a function sees: where ``state`` is equal, its program is the same."""
 
-    def __init__(self, guard: Guard, given: Mapping[str, object]) -> None:
+    def __init__(self, guard: Guard, given: Iterable[tuple[str, object]]) -> None:
         self._guard = guard
         self._met: dict[int, int] = {}  # for each object that was looked at, the how manieth it is
         self._generators: list = []  # of random numbers, that came into view
         fn = guard.fn
         self.state = (
-            *[self._at(value, name) for name, value in given.items()],
+            *[self._at(value, name) for name, value in given],
             self._at(fn, getattr(fn, "__name__", "the function")),
         )
         if "random" in guard.names:  # then those of the modules may be in use
@@ -106,6 +105,8 @@ class Look:
     def _at(self, value, where: str):
         """What is to be compared of ``value``, which the code finds at ``where``."""
         kind = type(value)
+        if kind is types.ModuleType and _is_library(value):
+            return value
         if isinstance(value, _VALUES):
             return kind, repr(value)  # nan is like nan, and 0.0 is not like -0.0
         if isinstance(value, Tensor):  # whose values a program cannot ask for
@@ -143,11 +144,15 @@ class Look:
         yield code.same
         if code.is_library:
             return
-        if fn.__defaults__ or fn.__kwdefaults__:
+        if fn is not self._guard.fn and (fn.__defaults__ or fn.__kwdefaults__):  # else arguments
             yield self._at(fn.__defaults__, where), self._at(fn.__kwdefaults__, where)
         for name in code.variables:
             if name in fn.__globals__:
                 yield name, self._at(fn.__globals__[name], name)
+        for name in code.imports:
+            for full in (name, f"{fn.__globals__.get('__package__')}.{name}"):
+                if full in sys.modules:
+                    yield full, self._at(sys.modules[full], full)
         for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
             try:
                 yield name, self._at(cell.cell_contents, name)
@@ -160,8 +165,6 @@ class Look:
         """Attributes of ``value`` that the code names, its own and those of its class."""
         if isinstance(value, _GENERATORS):
             self._generators.append(value)
-        if isinstance(value, types.ModuleType) and _is_library(value):
-            return
         attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
         for name in ("__wrapped__", *self._guard.names) if attributes else ():
             if name in attributes:
@@ -184,16 +187,21 @@ class Code:
         self.code, self.same = code, Same(code)
         self.is_library = can_be_library and _is_library_file(code.co_filename)
         variables: dict[str, None] = {}
+        imports: dict[str, None] = {}
         names: set[str] = set()
         waiting = [] if self.is_library else [code]
         while waiting:
             part = waiting.pop()
-            steps = dis.get_instructions(part)
-            variables |= {s.argval: None for s in steps if s.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+            for step in dis.get_instructions(part):
+                if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                    variables[step.argval] = None
+                elif step.opname == "IMPORT_NAME":
+                    imports[step.argval] = None
             names.update(part.co_names)
             names.update(x for x in part.co_consts if isinstance(x, str))  # as getattr takes them
             waiting += [x for x in part.co_consts if isinstance(x, types.CodeType)]
-        self.variables, self.attributes = tuple(variables), frozenset(names)
+        self.variables, self.imports = tuple(variables), tuple(imports)
+        self.attributes = frozenset(names)
 
 
 class Same:

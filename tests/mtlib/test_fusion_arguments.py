@@ -60,6 +60,23 @@ def test_a_tensor_in_the_place_of_a_number():
     assert fused(ONES, 1, ONES).tolist() == fused(ONES, ONES, 1).tolist() == [4] * 3
 
 
+def test_names_that_are_used_twice():
+    twice = mtlib.fuse(lambda x, /, self=1, **other: x * self - other["x"])
+    for by in (2, 3):
+        assert twice(TWOS, x=by).tolist() == [2 - by] * 3
+        assert twice(by, x=TWOS, self=ONES).tolist() == [by - 2] * 3
+
+
+def test_defaults_are_arguments_like_others():
+    weights, labels = mtlib.ones(2, 3), np.array([0, 1])
+    fused = mtlib.fuse(lambda x, w=weights, to=labels: mtlib.fused.cross_entropy(x * w, to))
+    x = mtlib.rand(2, 3, seed=0)
+    for _ in range(2):
+        expected = mtlib.fused.cross_entropy(x * weights, labels)
+        np.testing.assert_allclose(fused(x), expected)
+        weights.numpy()[...], labels[...] = 3, 2
+
+
 def test_passed_by_name_or_by_place_it_is_one_program():
     fused = mtlib.fuse(lambda x, y, by=3, *, up=0: x - y * by + up)
     fused(ONES, TWOS)
@@ -258,6 +275,7 @@ def test_integers_in_arithmetic():
         (lambda x: x if x.grad is None else x.grad, r"asks for \.grad"),
         (lambda x: setattr(x, "grad", None) or x, r"sets \.grad"),
         (lambda x: setattr(x, "grad", x * 2) or x, r"sets \.grad"),
+        (lambda x: setattr(x, "requires_grad", False) or x, r"sets \.requires_grad"),
     ],
 )
 def test_gradients_inside(fn, what):

@@ -3,6 +3,7 @@
 import functools
 import math
 import random
+import sys
 import types
 
 import numpy as np
@@ -161,6 +162,24 @@ def test_settings(config, monkeypatch):
     for rate in (2, 3):
         monkeypatch.setattr(config, "rate", rate)
         assert fused(ONES).tolist() == [rate] * 3
+
+
+def test_what_is_imported_inside(monkeypatch):
+    def program(x):
+        import settings_of_a_reader
+
+        from .settings_of_a_package import rate
+
+        return x * settings_of_a_reader.rate - rate
+
+    other = types.ModuleType("other")
+    monkeypatch.setitem(sys.modules, "settings_of_a_reader", MODULE)
+    monkeypatch.setitem(sys.modules, f"{__package__}.settings_of_a_package", other)
+    fused = mtlib.fuse(program)
+    for rate, less in ((2, 1), (3, 1), (3, 2)):
+        monkeypatch.setattr(MODULE, "rate", rate)
+        monkeypatch.setattr(other, "rate", less, raising=False)
+        assert fused(ONES).tolist() == [rate - less] * 3
 
 
 def test_slots(monkeypatch):
