@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 
 import numpy as np
 
 from mtlib.layout import as_shape
 from mtlib.memory import flattened
+from mtlib.mode import thread
 from mtlib.tensor import Tensor, float_dtype
 
 BLOCK = 1 << 16  # elements that arange makes at a time
@@ -73,6 +75,13 @@ def _new(shape, dtype, name: str, requires_grad: bool) -> Tensor:
     result = Tensor.empty(as_shape(shape, name), float_dtype(dtype or np.float64, name), name)
     result.requires_grad = requires_grad
     return result
+
+
+def _drawn_later(make: Callable, shape, dtype, requires_grad: bool) -> Tensor:
+    """For a program that is being read, the numbers that ``make`` draws whenever it runs."""
+    name = make.__name__
+    dtype = float_dtype(dtype or np.float64, name)
+    return thread.mode.reader.draw(make, as_shape(shape, name), dtype, requires_grad)
 
 
 def zeros(*shape, dtype=None, requires_grad: bool = False) -> Tensor:
@@ -140,6 +149,8 @@ def rand(*shape, dtype=None, requires_grad: bool = False, seed: int | None = Non
     >>> rand(2, seed=0).tolist() == rand(2, seed=0).tolist()
     True
     """
+    if seed is None and thread.mode.reader is not None:
+        return _drawn_later(rand, shape, dtype, requires_grad)
     result = _new(shape, dtype, "rand", requires_grad)
     np.random.default_rng(seed).random(out=result.storage, dtype=result.dtype)
     return result
@@ -151,6 +162,8 @@ def randn(*shape, dtype=None, requires_grad: bool = False, seed: int | None = No
     >>> randn(2, 3, seed=0).shape
     (2, 3)
     """
+    if seed is None and thread.mode.reader is not None:
+        return _drawn_later(randn, shape, dtype, requires_grad)
     result = _new(shape, dtype, "randn", requires_grad)
     np.random.default_rng(seed).standard_normal(out=result.storage, dtype=result.dtype)
     return result

@@ -37,7 +37,7 @@ def allocate(shape: Shape, dtype, name: str, role: str = "result", zero: bool = 
         return np.empty(0, dtype)
     size = prod(shape)
     if size > _ALWAYS_FITS:
-        check_fits(shape, dtype, name)
+        _refuse_unless_free(shape, dtype, name, "an array")
     array = np.zeros(size, dtype) if zero else np.empty(size, dtype)
     if mode.traces:
         record_allocation(array, name, shape, role)
@@ -67,10 +67,18 @@ def flattened(array: np.ndarray) -> tuple[np.ndarray, Layout]:
 
 
 def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
-    """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free."""
+    """Raise ``MemoryError``, naming the size, if ``what`` of ``shape`` is more than is free.
+
+    Not while a program is read: what this announces is then not made.
+    """
+    if not thread.mode.reading:
+        _refuse_unless_free(shape, dtype, name, what)
+
+
+def _refuse_unless_free(shape: Shape, dtype, name: str, what: str) -> None:
     size = prod(shape)
     nbytes = size * np.dtype(dtype).itemsize
-    if size > _ALWAYS_FITS and not thread.mode.reading and nbytes > (free := available_bytes()):
+    if size > _ALWAYS_FITS and nbytes > (free := available_bytes()):
         raise MemoryError(
             f"{name}: {what} of shape {shape} would take {human(nbytes)}, "
             f"and {human(free)} are available"

@@ -19,9 +19,10 @@ class Mode:
     ``traces`` are open and record each operation as one of the ``phase``.  ``grad_enabled`` tells
     whether operations are remembered for backward, and ``before`` what it was outside of each
     no_grad that is open.  ``reader``, if there is one, gets the Functions that are applied, in
-    their place.  While ``reading``, a program is read and not run, and nothing that it announces is
-    refused.  While ``rehearsing``, arrays have no elements and kernels of elements and folds do not
-    run, so that the forward of an operation works out its layout and no more.
+    their place, and is asked where values are looked at and random numbers drawn.  While
+    ``reading``, a program is read and not run, and nothing that it announces is refused.  While
+    ``rehearsing``, arrays have no elements and kernels of elements and folds do not run, so that
+    the forward of an operation works out its layout and no more.
     """
 
     __slots__ = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
 
 import numpy as np
 
@@ -62,6 +63,19 @@ def row_operand(x: Tensor, dim: int, name: str) -> tuple[Tensor, int]:
     return lift(x, common_dtype(name, x), name), dim
 
 
+class Integers:
+    """What stands for an array of integers, such as labels, while a program is read.
+
+    Its values are known whenever the program runs.
+    """
+
+    __slots__ = ()
+
+    def check(self, test: Callable, *told) -> None:
+        """Call ``test(values, *told)`` then, which raises where they are not as they must be."""
+        raise NotImplementedError
+
+
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -70,7 +84,9 @@ def class_dim(logits: Tensor) -> int:
     return min(1, logits.ndim - 1)
 
 
-def cross_entropy_operands(logits: Tensor, labels, reduction: str) -> tuple[Tensor, np.ndarray]:
+def cross_entropy_operands(
+    logits: Tensor, labels, reduction: str
+) -> tuple[Tensor, np.ndarray | Integers]:
     """The logits, and the label of each row of them as an array.
 
     >>> import mtlib
@@ -93,23 +109,33 @@ def cross_entropy_operands(logits: Tensor, labels, reduction: str) -> tuple[Tens
             f"{name}: logits of shape {logits.shape} need labels of shape {expected}, "
             f"got {labels.shape}"
         )
-    classes = logits.shape[dim]
+    if isinstance(labels, Integers):
+        labels.check(_check_classes, logits.shape)
+    else:
+        _check_classes(labels, logits.shape)
+        # A copy: what is changed before backward has not been checked, and a kernel would follow it
+        labels = labels.astype(np.int64, order="C")
+    return lift(logits, common_dtype(name, logits), name), labels
+
+
+def _check_classes(labels: np.ndarray, shape: Shape) -> None:
+    """ValueError unless each of ``labels`` is a class of logits of ``shape``."""
+    classes = shape[min(1, len(shape) - 1)]
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         wrong = np.argmax((labels < 0) | (labels >= classes))
         at = tuple(int(i) for i in np.unravel_index(wrong, labels.shape))
         where = f" at {at}" if at else ""
         raise ValueError(
-            f"{name}: label {labels[at]}{where} is no class, logits of shape {logits.shape} "
+            f"cross_entropy: label {int(labels[at])}{where} is no class, logits of shape {shape} "
             f"have {classes}"
         )
-    logits = lift(logits, common_dtype(name, logits), name)
-    # A copy: what is changed before backward has not been checked, and a kernel would follow it.
-    return logits, labels.astype(np.int64, order="C")
 
 
-def _labels(labels) -> np.ndarray:
-    """``labels`` as an array of integers."""
+def _labels(labels) -> np.ndarray | Integers:
+    """``labels`` as an array of integers, if a program is not just being read."""
     says = "cross_entropy: labels must be integers, in an array or in lists, got"
+    if isinstance(labels, Integers):
+        return labels
     if isinstance(labels, Tensor):
         raise TypeError(f"{says} a tensor, which holds floats")
     try:

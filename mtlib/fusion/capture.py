@@ -8,7 +8,7 @@ backward program in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,13 +16,15 @@ import numpy as np
 
 from mtlib.autograd import Function, run_forward
 from mtlib.fused.products import MatMul
+from mtlib.fusion.arguments import Place, labelled
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES
 from mtlib.fusion.results import apart
 from mtlib.fusion.rewriting import APART
-from mtlib.layout import contiguous
+from mtlib.layout import Shape, contiguous
 from mtlib.make import full
 from mtlib.mode import thread, treated
+from mtlib.operands import Integers
 from mtlib.ops.views import Scatter
 from mtlib.ops.zips import Compare
 from mtlib.tensor import Tensor
@@ -55,6 +57,36 @@ class Symbol(Tensor):
         super().__init__(storage or Nowhere(node), node.layout, requires_grad)
         self.node = node
 
+    @property
+    def grad(self) -> Tensor | None:
+        self._refuse_in_program("asks for .grad")
+        return Tensor.grad.__get__(self)
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if hasattr(self, "node"):  # and is not just being made
+            self._refuse_in_program("sets .grad")
+        Tensor.grad.__set__(self, gradient)
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self._refuse_in_program("sets .requires_grad")
+
+    def backward(self, gradient=None, retain_graph: bool = False) -> None:
+        self._refuse_in_program("calls backward()")
+        super().backward(gradient, retain_graph)
+
+    def _refuse_in_program(self, what: str) -> None:
+        if thread.mode.phase == "forward":
+            raise TypeError(
+                f"fuse: the program {what} while it is read; gradients belong outside, with what "
+                "the fused function gets and returns"
+            )
+
     def detach(self) -> Symbol:
         return Symbol(self.node, storage=self.storage)
 
@@ -74,12 +106,42 @@ class Symbol(Tensor):
         return f"symbol({self.node.name}, shape={self.shape})"
 
 
+class IntegerSymbol(Symbol, Integers):
+    """An array of integers that is an argument, or a view of one.  To an operation it is floats."""
+
+    __slots__ = ()
+
+    def check(self, test: Callable, *told) -> None:
+        thread.mode.reader.checks[self.node, test, told] = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Drawn:
+    """Random numbers, drawn anew whenever the program runs: to a graph a call without operands.
+
+    Each is itself: two draws are not one.
+    """
+
+    make: Callable
+    shape: Shape
+    dtype: np.dtype
+
+    def apply(self) -> Tensor:
+        return self.make(self.shape, dtype=self.dtype)
+
+    @staticmethod
+    def traffic(ctx, inputs, output) -> tuple[int, int]:
+        return 0, output.size
+
+
 @dataclass(frozen=True)
 class Program:
     """What was read: what goes in, what comes out, and how gradients flow back.
 
     ``seeds`` has the gradient that flows into each output, and ``gradients`` for each output those
-    that flow out to the inputs; None where none does.
+    that flow out to the inputs; None where none does.  ``checks`` are what the values of arrays of
+    integers have to pass whenever it runs: (the array or a view of it, a function that raises, what
+    that is told beside the values).
     """
 
     inputs: tuple[Node, ...]
@@ -87,18 +149,22 @@ class Program:
     seeds: tuple[Node | None, ...]
     gradients: tuple[tuple[Node | None, ...], ...]
     single: bool  # whether the function returns a tensor, and not several
+    checks: tuple[tuple[Node, Callable, tuple], ...]
 
 
-def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
-    """The program that ``call`` runs for ``tensors``, which it gets as a dict, by name."""
-    enabled = thread.mode.grad_enabled
-    symbols = {
-        name: Symbol(Node("input", name, (), x.layout, x.dtype), enabled and x.requires_grad)
-        for name, x in tensors.items()
-    }
-    with treated(traces=(), reading=True), trace() as made:
+def read(call: Callable, tensors: dict[Place, Tensor], integers: Collection[Place]) -> Program:
+    """The program that ``call`` runs for ``tensors``, which it gets as a dict, by place.
+
+    Those at ``integers`` hold the integers of an array.
+    """
+    enabled, labels, symbols = thread.mode.grad_enabled, labelled(list(tensors)), {}
+    for place, x in tensors.items():
+        node = Node("input", labels[place], (), x.layout, x.dtype)
+        kind = IntegerSymbol if place in integers else Symbol
+        symbols[place] = kind(node, enabled and x.requires_grad)
+    with treated(traces=(), reading=True, phase="forward"), trace() as made:
         reader = _Reader(made, len(symbols))
-        with treated(reader=reader.apply):
+        with treated(reader=reader):
             result = call(symbols)
             single = isinstance(result, Tensor)
             results = [reader.symbol(x) for x in _several(result)]
@@ -109,6 +175,7 @@ def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
         tuple(seed for seed, _ in flows),
         tuple(gradients for _, gradients in flows),
         single,
+        tuple(reader.checks),
     )
 
 
@@ -127,25 +194,28 @@ def _flow(output: Symbol, number: int, inputs: Iterable[Symbol]):
     if not output.requires_grad:
         return None, ()
     seed = Node("input", f"d{number or ''}", (), contiguous(output.shape), output.dtype)
-    output.backward(Symbol(seed), retain_graph=True)
-    gradients = tuple(getattr(x.grad, "node", None) for x in inputs)
-    for x in inputs:
-        x.grad = None
+    with treated(phase="backward"):
+        output.backward(Symbol(seed), retain_graph=True)
+        gradients = tuple(getattr(x.grad, "node", None) for x in inputs)
+        for x in inputs:
+            x.grad = None
     return seed, gradients
 
 
 class _Reader:
     """Writes a node for each Function that is applied.
 
-    ``made`` is the page on which all that the program makes by itself is entered.
+    ``made`` is the page on which all that the program makes by itself is entered, and ``checks``
+    has what is to be checked whenever the program runs.
     """
 
     def __init__(self, made: Trace, given: int) -> None:
         self.made = made
         self.given = given  # so many nodes there are already: the inputs
         self.nodes: dict[tuple, Node] = {}
+        self.checks: dict[tuple[Node, Callable, tuple], None] = {}
 
-    def apply(self, function: type[Function], arguments):
+    def __call__(self, function: type[Function], arguments):
         """What stands in for ``function.apply(*arguments)``."""
         if function in APART:
             return APART[function](*arguments)
@@ -161,13 +231,24 @@ class _Reader:
         """``x``, or if it is a tensor that the program made of numbers, a constant."""
         if isinstance(x, Symbol):
             return x
+        self.look(x)
+        how = x.item() if x.size == 1 else x
+        return Symbol(self._node("constant", "constant", (), x.layout, x.dtype, how))
+
+    def look(self, x: Tensor) -> None:
+        """Refuse to look at the values of ``x`` unless the program made it."""
         if not self.made.holds(x.storage):
             raise ValueError(
                 f"fuse: the program uses a tensor of shape {x.shape} that is not among its "
                 "arguments; pass it as one, so that its values can change from call to call"
             )
-        how = x.item() if x.size == 1 else x
-        return Symbol(self._node("constant", "constant", (), x.layout, x.dtype, how))
+
+    def draw(self, make: Callable, shape: Shape, dtype: np.dtype, requires_grad: bool) -> Symbol:
+        """A symbol for what ``make`` will draw."""
+        node = self._node(
+            "call", make.__name__, (), contiguous(shape), dtype, Drawn(make, shape, dtype)
+        )
+        return Symbol(node, requires_grad)
 
     def _node(self, kind, name, args, layout, dtype, how=None) -> Node:
         """A node; the same one if the same was written before."""
@@ -191,7 +272,9 @@ class _Reader:
         with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
         storage = arguments[0].storage if function.kind == "view" else None
-        symbol = Symbol(self._simplest(function, nodes, rest, output), storage=storage)
+        of_integers = function.kind == "view" and isinstance(arguments[0], IntegerSymbol)
+        kind = IntegerSymbol if of_integers else Symbol
+        symbol = kind(self._simplest(function, nodes, rest, output), storage=storage)
         # Where forward saved its result, that is this symbol.
         ctx._saved = ctx._saved and tuple(
             symbol if type(x) is Tensor and x.storage is output.storage else x for x in ctx._saved

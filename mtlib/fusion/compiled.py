@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from mtlib.autograd import Function, run_forward
 from mtlib.fusion.capture import Program
-from mtlib.fusion.execute import Executable
+from mtlib.fusion.execute import Executable, seen
 from mtlib.fusion.expressions import NeedsStorage
 from mtlib.fusion.graph import Graph, Node, source
 from mtlib.layout import Layout
@@ -48,10 +48,12 @@ class Compiled:
 
     def run(self, inputs: Sequence[Tensor]):
         """The results for ``inputs``, joined to autograd's graph."""
+        given = dict(zip(self.program.inputs, inputs, strict=True))
+        for node, test, told in self.program.checks:
+            test(seen(given, node).numpy(), *told)
         with no_grad():
             results = self.forward.run([x.detach() for x in inputs])
-        known = dict(zip(self.forward.graph.outputs, results, strict=True))
-        known |= dict(zip(self.program.inputs, inputs, strict=True))
+        known = dict(zip(self.forward.graph.outputs, results, strict=True)) | given
         outputs = []
         for node, kept, function in zip(
             self.program.outputs, self.kept, self.backward, strict=True

@@ -59,12 +59,12 @@ class Executable:
             run(memory)
             for node in freed:
                 memory.pop(node, None)
-        return [_seen(memory, node) for node in self.graph.outputs]
+        return [seen(memory, node) for node in self.graph.outputs]
 
 
 def _call(call: Call) -> Callable:
     def run(memory: dict[Node, Tensor]) -> None:
-        arguments = [_seen(memory, node) for node in call.node.args]
+        arguments = [seen(memory, node) for node in call.node.args]
         memory[call.node] = call.node.how.apply(*arguments)
 
     return run
@@ -142,7 +142,7 @@ def _padded(sizes: Shape, strides: Shape) -> Shape:
     return tuple(pitches)
 
 
-def _seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
+def seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
     """The tensor that ``node`` is: in memory, or a view of what is."""
     views = []
     while node.kind == "view":
@@ -155,7 +155,7 @@ def _seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
     return Tensor(x.storage, layout)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1 << 10)
 def _kernel(name: str, text: str) -> jit.Kernel:
     """The compiled kernel; one for all programs that come to the same text."""
     file = f"<fuse: {name}>"

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import functools
 import inspect
-import keyword
+import sys
+import types
+from collections import OrderedDict
 from collections.abc import Callable
 
-import numpy as np
-
-from mtlib.fusion.capture import Symbol, read
+from mtlib.fusion.arguments import Arguments, is_name
+from mtlib.fusion.capture import read
 from mtlib.fusion.compiled import Compiled
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.explain import explain
 from mtlib.fusion.graph import Graph
+from mtlib.fusion.guards import Guard, Look
+from mtlib.fusion.primitives import RESERVED, namespace
 from mtlib.fusion.schedule import Schedule
 from mtlib.mode import thread
-from mtlib.tensor import Tensor
+
+PROGRAMS = 64  # that a function keeps; of more, those are let go that were not used for longest
 
 
 def fuse(fn: Callable) -> Fused:
     """``fn``, fused: the same results and gradients from as few kernels as it takes.
 
-    ``fn`` takes tensors, each by itself, and beside them numbers, strings, tuples and the like; it
-    returns a tensor or several.  The first call with tensors of new shapes and strides reads the
-    program that ``fn`` runs, without running it, and compiles it.  So what ``fn`` does may depend
-    on shapes and never on values, and tensors that it uses must be among its arguments
-    (``TypeError`` and ``ValueError`` otherwise); what it makes itself, or takes from NumPy arrays,
-    is read once.
+    ``fn``, a function or a method, takes tensors, each by itself, arrays of integers such as
+    labels, and beside them numbers, strings, tuples and the like; it returns a tensor or several.
+    The first call with tensors of new shapes and strides reads the program that ``fn`` runs,
+    without running it, and compiles it.  So what ``fn`` does may depend on shapes and never on
+    values, and tensors and arrays that it uses must be among its arguments (``TypeError`` and
+    ``ValueError`` otherwise).
+
+    Numbers, flags and the like can also come from globals, closures and attributes: after a change
+    ``fn`` is read again, as it is for another number among its arguments.  (What changes at every
+    call is better a tensor without dimensions.)  Random numbers are drawn at each call, unless they
+    have a ``seed``.  What ``fn`` finds out in other ways, from a file, an iterator or the clock, is
+    what it was when it was read, and so are arrays that it makes.
 
     ``@`` stays a call of its fast kernel.  :func:`mtlib.naive.matmul` is a zip and a reduce like
     any other, and becomes one loop nest, in both directions.
@@ -69,23 +79,59 @@ class Fused:
     def __init__(self, fn: Callable) -> None:
         functools.update_wrapper(self, fn)
         self._signature = inspect.signature(fn)
-        self._compiled: dict[tuple, Compiled] = {}
+        self._guard = Guard(fn)
+        self._programs: OrderedDict[tuple, Compiled] = OrderedDict()
         self._last: Compiled | None = None
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, /, *args, **kwargs):
         """What the function returns for these arguments."""
+        if thread.mode.reader is not None:  # part of a larger program that is being read
+            return self.__wrapped__(*args, **kwargs)
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = _flat(bound)
-        tensors = {name: x for name, x in arguments.items() if isinstance(x, Tensor)}
-        if any(isinstance(x, Symbol) for x in tensors.values()):
-            return self.__wrapped__(*args, **kwargs)  # part of a larger program that is being read
-        key = (thread.mode.grad_enabled, *(_key(name, x) for name, x in arguments.items()))
-        if key not in self._compiled:
-            program = read(functools.partial(_call, self.__wrapped__, bound), tensors)
-            self._compiled[key] = Compiled(program, _title(self.__wrapped__))
-        self._last = self._compiled[key]
-        return self._last.run(list(tensors.values()))
+        arguments = Arguments(bound)
+        return self._program(arguments).run(list(arguments.tensors.values()))
+
+    def _program(self, arguments: Arguments) -> Compiled:
+        """The program for ``arguments``, which is read unless it is one of those that are kept."""
+        look = self._guard.look(arguments.others)
+        key = thread.mode.grad_enabled, arguments.key, look.state
+        program = self._programs.pop(key, None)
+        if program is None:
+            program = self._read(arguments, look)
+        self._programs[key] = self._last = program  # the last to be let go
+        if len(self._programs) > PROGRAMS:
+            self._programs.popitem(last=False)
+        return program
+
+    def _read(self, arguments: Arguments, look: Look) -> Compiled:
+        fn, drawn = self.__wrapped__, look.drawn()
+        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.integers)
+        if look.drawn() != drawn:
+            raise ValueError(
+                "fuse: the program draws random numbers of NumPy or Python while it is read, and "
+                "would keep them; use mtlib.rand or mtlib.randn, which draw at each call"
+            )
+        return Compiled(program, _title(fn))
+
+    def __get__(self, instance, owner=None):
+        """A fused function in a class is a method."""
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __copy__(self) -> Fused:
+        return self  # as functions do
+
+    def __deepcopy__(self, memo) -> Fused:
+        return self
+
+    def __reduce__(self):
+        """Pickled by name where a decorator put it in the place of its function, and else as what
+        fuse makes of the function, which then has its name."""
+        found = sys.modules.get(self.__module__)
+        name = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (fuse, (self.__wrapped__,))
 
     def __repr__(self) -> str:
         return f"fuse({_title(self.__wrapped__)})"
@@ -171,53 +217,9 @@ class Fused:
         return self._last
 
 
-def _flat(bound: inspect.BoundArguments) -> dict[str, object]:
-    """Every argument under a name of its own."""
-    found = {}
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            found |= {f"{name}{i}": x for i, x in enumerate(value)}
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            found |= value
-        else:
-            found[name] = value
-    return found
-
-
-def _call(fn: Callable, bound: inspect.BoundArguments, others: dict[str, object]):
-    """``fn`` for the arguments in ``bound``, with ``others`` in the place of some."""
-    args = inspect.BoundArguments(bound.signature, dict(bound.arguments))
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            args.arguments[name] = [others.get(f"{name}{i}", x) for i, x in enumerate(value)]
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            args.arguments[name] = {key: others.get(key, x) for key, x in value.items()}
-        else:
-            args.arguments[name] = others.get(name, value)
-    return fn(*args.args, **args.kwargs)
-
-
-def _key(name: str, x) -> tuple:
-    """What a compiled program depends on in an argument."""
-    if isinstance(x, Tensor):
-        return x.layout, x.dtype, x.requires_grad
-    if isinstance(x, np.ndarray):
-        raise TypeError(
-            f"fuse: {name} is a NumPy array; pass a tensor (from_numpy shares its memory)"
-        )
-    try:
-        hash(x)
-    except TypeError:
-        raise TypeError(
-            f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, and only numbers, "
-            "strings, tuples and the like beside them"
-        ) from None
-    return type(x), x, repr(x)  # (1,) and (1.0,) are equal, and so are 0.0 and -0.0
-
-
 def _title(fn: Callable) -> str:
     """A name for the kernels of ``fn``."""
     name = getattr(fn, "__name__", "")
-    return name if name.isidentifier() and not keyword.iskeyword(name) else "fused"
+    if name in RESERVED or name in namespace(range):
+        return f"{name}_"
+    return name if is_name(name) else "fused"

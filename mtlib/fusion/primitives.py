@@ -82,6 +82,10 @@ VIEWS: dict[str, Callable[[Layout, object], Layout | None]] = {
 }
 
 
+# What a kernel or an argument of one cannot be called without hiding what kernels use.
+RESERVED = frozenset({"range", "part", "parts", "__builtins__", "__debug__"})
+
+
 def namespace(each) -> dict[str, object]:
     """What the source of a kernel can name; ``each`` is the loop that threads share."""
     plain = ("sqrt", "relu", "gelu", "gelu_slope", "pow", "maximum", "minimum", "where")

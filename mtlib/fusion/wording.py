@@ -16,7 +16,7 @@ import numpy as np
 from mtlib.fusion.expressions import Apply, Load, Number, in_order
 from mtlib.fusion.graph import Node
 from mtlib.fusion.loops import Access, Loop, Nest
-from mtlib.fusion.primitives import WRITTEN, namespace
+from mtlib.fusion.primitives import RESERVED, WRITTEN, namespace
 from mtlib.fusion.tasks import Kernel
 
 TIGHT = 9  # binds so tightly that no brackets are needed
@@ -50,7 +50,7 @@ class Wording:
         self.made = kernel.made
         self.totals = totals
         self.labels: dict[Node, str] = {}
-        self.taken = {*namespace(range), "part", "parts", "range"}
+        self.taken = {*namespace(range), *RESERVED}
         nodes = {x.node for task in kernel.tasks for x in in_order([task.expression])}
         for node in sorted(nodes | kernel.made, key=lambda node: node.number):
             self.labels[node] = self.free(node.label)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtlib.fusion import execute
+from mtlib.fusion import capture, execute, function
 from mtlib.kernels import jit
 
 from .fused_programs import PlainKernel
@@ -25,6 +25,19 @@ def plain(monkeypatch):
 
     monkeypatch.setattr(execute, "_kernel", kernel)
     return ran
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Of each program that fuse reads, the shapes of its inputs are put in the list."""
+    shapes = []
+
+    def counted(call, tensors, integers):
+        shapes.append([x.shape for x in tensors.values()])
+        return capture.read(call, tensors, integers)
+
+    monkeypatch.setattr(function, "read", counted)
+    return shapes
 
 
 def pytest_configure(config):

@@ -1,0 +1,253 @@
+"""What a function sees beside its arguments: globals, closures, attributes, the functions it calls.
+
+A program is read once, with what these were then.  So their values are part of what a program is
+known by: they are looked at before each call, and after a change the function is read again.
+
+What there is to see is told by the code: the globals and cells that it names, the attributes that
+it names of what it finds there, and so on through the functions that are called.  Of an object only
+attributes that some code names are looked at; what lies in a library is taken to stay as it is.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import os
+import random
+import sys
+import sysconfig
+import types
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mtlib.tensor import Tensor
+
+# What code calls without naming it.
+IMPLIED = ("__call__", "__getattr__", "__getitem__", "__iter__", "__len__", "__bool__", "__float__")
+
+# What is known by what stands behind it, and can be another object at each call.
+BEHIND = {
+    types.MethodType: ("__func__", "__self__"),
+    types.BuiltinMethodType: ("__name__", "__self__"),
+    functools.partial: ("func", "args", "keywords"),
+    functools.cached_property: ("func",),
+    property: ("fget",),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    slice: ("start", "stop", "step"),
+}
+
+_VALUES = (type(None), bool, int, float, complex, str, bytes, np.generic)
+_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
+
+
+class Guard:
+    """Looks at what ``fn`` sees.
+
+    >>> rate = 0.5
+    >>> guard = Guard(lambda x: x * rate)
+    >>> before = guard.look().state
+    >>> guard.look().state == before
+    True
+    >>> rate = 0.1
+    >>> guard.look().state == before
+    False
+    """
+
+    def __init__(self, fn: Callable) -> None:
+        self.fn = fn
+        self.names = sorted(IMPLIED)  # attributes that the code names, as far as it was seen
+        self.codes: dict[int, Code] = {}  # that were seen, by id
+
+    def look(self, given: Iterable[tuple[str, object]] = ()) -> Look:
+        """What there is to see now in the function, and in arguments ``given`` with their names.
+
+        Raises ``TypeError`` for a NumPy array: its values might be read, and are not compared.
+        """
+        while True:
+            names = self.names
+            look = Look(self, given)
+            if names is self.names:
+                return look
+
+    def code_of(self, fn: types.FunctionType) -> Code:
+        """What the code of ``fn`` names, of which the attributes are looked for from now on."""
+        code = self.codes.get(id(fn.__code__))
+        if code is None:
+            code = self.codes[id(fn.__code__)] = Code(fn.__code__, fn is not self.fn)
+            if not code.attributes <= set(self.names):
+                self.names = sorted(code.attributes.union(self.names))
+        return code
+
+
+class Look:
+    """One look at what a function sees: where ``state`` is equal, its program is the same."""
+
+    def __init__(self, guard: Guard, given: Iterable[tuple[str, object]]) -> None:
+        self._guard = guard
+        self._met: dict[int, int] = {}  # for each object that was looked at, the how manieth it is
+        self._generators: list = []  # of random numbers, that came into view
+        fn = guard.fn
+        self.state = (
+            *[self._at(value, name) for name, value in given],
+            self._at(fn, getattr(fn, "__name__", "the function")),
+        )
+        if "random" in guard.names:  # then those of the modules may be in use
+            self._generators += [random._inst, np.random.mtrand._rand]
+
+    def drawn(self) -> list[str]:
+        """How far the generators of random numbers in view have got."""
+        return [repr(_progress(generator)) for generator in self._generators]
+
+    def _at(self, value, where: str):
+        """What is to be compared of ``value``, which the code finds at ``where``."""
+        kind = type(value)
+        if kind is types.ModuleType and _is_library(value):
+            return value
+        if isinstance(value, _VALUES):
+            return kind, repr(value)  # nan is like nan, and 0.0 is not like -0.0
+        if isinstance(value, Tensor):  # whose values a program cannot ask for
+            return kind, value.layout, value.dtype, value.requires_grad
+        if isinstance(value, np.ndarray):
+            raise TypeError(
+                f"fuse: the program uses {where}, a NumPy array of shape {value.shape} that is not "
+                "among its arguments; pass it as one, so that its values can change from call to "
+                "call"
+            )
+        if id(value) in self._met:
+            return self._met[id(value)]
+        self._met[id(value)] = len(self._met)
+        return kind, *self._parts(value, where)
+
+    def _parts(self, value, where: str) -> Iterator:
+        if isinstance(value, dict):
+            for key, x in value.items():
+                yield self._at(key, where)
+                yield self._at(x, f"{where}[{key!r}]")
+        elif isinstance(value, (tuple, list, set, frozenset)):
+            for i, x in enumerate(value):
+                yield self._at(x, f"{where}[{i}]")
+        elif type(value) in BEHIND:
+            for name in BEHIND[type(value)]:
+                yield self._at(getattr(value, name), where)
+        elif isinstance(value, types.FunctionType):
+            yield from self._function(value, where)
+        else:
+            yield Same(value)
+            yield from self._object(value, where)
+
+    def _function(self, fn: types.FunctionType, where: str) -> Iterator:
+        code = self._guard.code_of(fn)
+        yield code.same
+        if code.is_library:
+            return
+        if fn is not self._guard.fn and (fn.__defaults__ or fn.__kwdefaults__):  # else arguments
+            yield self._at(fn.__defaults__, where), self._at(fn.__kwdefaults__, where)
+        for name in code.variables:
+            if name in fn.__globals__:
+                yield name, self._at(fn.__globals__[name], name)
+        for name in code.imports:
+            for full in (name, f"{fn.__globals__.get('__package__')}.{name}"):
+                if full in sys.modules:
+                    yield full, self._at(sys.modules[full], full)
+        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+            try:
+                yield name, self._at(cell.cell_contents, name)
+            except ValueError:  # a cell that is still empty
+                yield name
+        if fn.__dict__:
+            yield from self._object(fn, where)
+
+    def _object(self, value, where: str) -> Iterator:
+        """Attributes of ``value`` that the code names, its own and those of its class."""
+        if isinstance(value, _GENERATORS):
+            self._generators.append(value)
+        attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
+        for name in ("__wrapped__", *self._guard.names) if attributes else ():
+            if name in attributes:
+                yield name, self._at(attributes[name], f"{where}.{name}")
+        for cls in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+            if _is_library(cls):
+                continue
+            for name in self._guard.names:
+                member = cls.__dict__.get(name)
+                if isinstance(member, types.MemberDescriptorType):  # of a class with __slots__
+                    member = getattr(value, name, None)
+                if member is not None:
+                    yield name, self._at(member, f"{where}.{name}")
+
+
+class Code:
+    """The code of a function: the globals that it reads, and what it may ask an object for."""
+
+    def __init__(self, code: types.CodeType, can_be_library: bool) -> None:
+        self.code, self.same = code, Same(code)
+        self.is_library = can_be_library and _is_library_file(code.co_filename)
+        variables: dict[str, None] = {}
+        imports: dict[str, None] = {}
+        names: set[str] = set()
+        waiting = [] if self.is_library else [code]
+        while waiting:
+            part = waiting.pop()
+            for step in dis.get_instructions(part):
+                if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                    variables[step.argval] = None
+                elif step.opname == "IMPORT_NAME":
+                    imports[step.argval] = None
+            names.update(part.co_names)
+            names.update(x for x in part.co_consts if isinstance(x, str))  # as getattr takes them
+            waiting += [x for x in part.co_consts if isinstance(x, types.CodeType)]
+        self.variables, self.imports = tuple(variables), tuple(imports)
+        self.attributes = frozenset(names)
+
+
+class Same:
+    """Equal to itself alone, as ``value`` is, and does not keep it alive if that can be avoided."""
+
+    __slots__ = ("_find", "_id")
+
+    def __init__(self, value) -> None:
+        self._id = id(value)
+        try:
+            self._find = weakref.ref(value)
+        except TypeError:
+            self._find = lambda: value
+
+    def __hash__(self) -> int:
+        return self._id
+
+    def __eq__(self, other) -> bool:
+        found = self._find()
+        return found is not None and isinstance(other, Same) and found is other._find()
+
+
+def _progress(generator):
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.getstate() if isinstance(generator, random.Random) else generator.get_state()
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _is_library(thing: types.ModuleType | type) -> bool:
+    """Whether a module or a class is taken to stay as it is: not one that the user wrote."""
+    module = sys.modules.get(thing.__module__) if isinstance(thing, type) else thing
+    if file := getattr(module, "__file__", None):
+        return _is_library_file(file)
+    return module is None or module.__name__ in sys.builtin_module_names
+
+
+def _is_library_file(file: str) -> bool:
+    return file.startswith(("<frozen", *_libraries()))
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """The folders of the standard library, of what is installed, and of NumPy and this library."""
+    schemes = {sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")}
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    places = {sysconfig.get_path(kind, scheme) for scheme in schemes for kind in kinds}
+    places |= {str(Path(np.__file__).parent), str(Path(__file__).parents[1])}
+    return tuple(f"{place}{os.sep}" for place in places)
