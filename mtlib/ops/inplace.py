@@ -16,7 +16,7 @@ import numpy as np
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
-from mtlib.kernels import elementwise
+from mtlib.kernels import updates
 from mtlib.kernels.walk import plan
 from mtlib.layout import contiguous
 from mtlib.memory import allocate
@@ -35,7 +35,7 @@ class Add_(Add):
 
     @staticmethod
     def forward(ctx, a, b):
-        return _write(ctx, elementwise.add, a, a, b)
+        return _write(ctx, updates.add, a, b)
 
 
 class Sub_(Sub):
@@ -45,7 +45,7 @@ class Sub_(Sub):
 
     @staticmethod
     def forward(ctx, a, b):
-        return _write(ctx, elementwise.sub, a, a, b)
+        return _write(ctx, updates.sub, a, b)
 
 
 class Mul_(Mul):
@@ -56,7 +56,7 @@ class Mul_(Mul):
     @staticmethod
     def forward(ctx, a, b):
         _save_before(ctx, a, b)
-        return _write(ctx, elementwise.mul, a, a, b)
+        return _write(ctx, updates.mul, a, b)
 
 
 class Div_(Div):
@@ -67,7 +67,7 @@ class Div_(Div):
     @staticmethod
     def forward(ctx, a, b):
         _save_before(ctx, a, b)
-        return _write(ctx, elementwise.div, a, a, b)
+        return _write(ctx, updates.div, a, b)
 
 
 class Pow_(Pow):
@@ -78,7 +78,7 @@ class Pow_(Pow):
     @staticmethod
     def forward(ctx, a, b):
         _save_before(ctx, a, b)
-        return _write(ctx, elementwise.pow, a, a, b)
+        return _write(ctx, updates.pow, a, b)
 
 
 class Copy_(Function):
@@ -88,7 +88,7 @@ class Copy_(Function):
 
     @staticmethod
     def forward(ctx, a, b):
-        return _write(ctx, elementwise.copy, a, b)
+        return _write(ctx, updates.copy, a, b)
 
     @staticmethod
     def backward(ctx, d):
@@ -117,15 +117,14 @@ class SetItem(Copy_):
     name = "setitem"
 
 
-def _write(ctx, kernel, out: Tensor, *operands: Tensor) -> Tensor:
-    """``out``, its elements now what ``kernel`` makes of ``operands``."""
+def _write(ctx, kernel, a: Tensor, b: Tensor) -> Tensor:
+    """``a``, after ``kernel`` has changed its elements by those of ``b``."""
     name = ctx.function.name
-    operands = [_kept_apart(x, out, name) for x in operands]
-    clock.changed(out.storage, name)
-    if out.size:
-        table = plan(out.layout, *[x.layout for x in operands])
-        kernel(out.storage, *[x.storage for x in operands], table, work=out.size)
-    return out
+    b = _kept_apart(b, a, name)
+    clock.changed(a.storage, name)
+    if a.size:
+        kernel(a.storage, b.storage, plan(a.layout, b.layout), work=a.size)
+    return a
 
 
 def _kept_apart(x: Tensor, out: Tensor, name: str) -> Tensor:
@@ -156,14 +155,16 @@ def _change(function: type[Function], a: Tensor, b) -> Tensor:
     """``a``, after ``function`` has changed it; in the graph too, if a gradient flows."""
     name = function.name
     _check_writable(a, name)
+    if function.kind == "zip" and a.dtype.kind != "f":
+        raise TypeError(f"{name}: a tensor of dtype {a.dtype} cannot hold numbers; write x = x + y")
     b = _fitted(b, a, name)
     if _flows(a, b):
         _check_not_leaf(a, name)
         if a.is_shared():
             raise RuntimeError(
                 f"{name}: the memory of this tensor of shape {a.shape} is held by something else "
-                "too (a view of it, an array, what backward has saved), for which the gradient "
-                "would be wrong; write x = x + y, which makes a new tensor"
+                "too (a view, an array, what backward has saved), whose gradient would be wrong; "
+                "write x = x + y for a new tensor, or use no_grad() if no gradient is to flow"
             )
     result = function.apply(a, b)
     if result.requires_grad:

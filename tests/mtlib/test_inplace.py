@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.layout import overlaps
+from mtlib.memory import flattened
 
 from .strategies import DTYPES, fill, near, operands, recipes, shapes
 
@@ -186,6 +187,16 @@ class TestRefusals:
         assert x.tolist() == [1, 1, 1]
         assert array.tolist() == [1, 1]
         assert windows.tolist()[0] == [1, 1]
+
+    @every_operation
+    def test_bools_hold_no_numbers(self, name):
+        x = mtlib.Tensor(*flattened(np.ones(2, bool)))
+        with pytest.raises(
+            TypeError, match=rf"^{name}: a tensor of dtype bool cannot hold numbers"
+        ):
+            getattr(x, name)(mtlib.ones(2))
+        x[0] = mtlib.tensor(0.0)
+        assert x.tolist() == [False, True]
 
     @every_operator
     def test_what_is_no_number(self, change):

@@ -1,0 +1,57 @@
+"""Zips in place: the result goes where the first operand was.
+
+The kernels of :mod:`mtlib.kernels.elementwise` would give the same, called with one array as result
+and as operand.  But they are compiled for two, and use vector instructions only where those lie
+apart.  Here the compiler sees that there is one: up to four times as fast, for arrays in the cache.
+"""
+
+import numpy as np
+from numba.extending import register_jitable
+
+from mtlib.kernels import scalars
+from mtlib.kernels.elementwise import BLOCK, _piece
+from mtlib.kernels.jit import Kernel, narrow_vectors
+from mtlib.kernels.walk import start_of_row
+
+
+def update_kernel(f):
+    """``x[i] = f(x[i], y[i])`` over any strides; call as ``kernel(x, y, plan(x, y), work=n)``."""
+
+    def make(each):
+        def loop(x, y, table):
+            length = table[0, -1]
+            sx, sy = table[1, -1], table[2, -1]
+            blocks = (length + BLOCK - 1) // BLOCK
+            for task in each(table[0, 0] * blocks):
+                narrow_vectors()
+                row, first, n = _piece(task, blocks, length)
+                p = start_of_row(row, table, 1) + first * sx
+                q = start_of_row(row, table, 2) + first * sy
+                a, b, count = np.uintp(p), np.uintp(q), np.uintp(n)
+                if sx == 1 and sy == 1:
+                    for i in range(count):
+                        x[a + i] = f(x[a + i], y[b + i])
+                elif sx == 1 and sy == 0:
+                    only = y[b]
+                    for i in range(count):
+                        x[a + i] = f(x[a + i], only)
+                else:
+                    for i in range(n):
+                        x[p + i * sx] = f(x[p + i * sx], y[q + i * sy])
+
+        return loop
+
+    return Kernel(make)
+
+
+@register_jitable
+def put(x, y):
+    return y
+
+
+add = update_kernel(scalars.add)
+sub = update_kernel(scalars.sub)
+mul = update_kernel(scalars.mul)
+div = update_kernel(scalars.div)
+pow = update_kernel(scalars.pow)
+copy = update_kernel(put)
