@@ -4,12 +4,14 @@ mt-diagrams list
 mt-diagrams render matmul-full --shape 2x4 --shape 4x3 -o full.svg
 mt-diagrams render matmul-simple --values --dark -o slide.png
 mt-diagrams render memory-timeline --trace script.py:function -o memory.svg
+mt-diagrams render matrix --shape 2x3 -o - | rsvg-convert -o matrix.png
 mt-diagrams render --all -o gallery
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from difflib import get_close_matches
@@ -17,16 +19,19 @@ from pathlib import Path
 
 import numpy as np
 
-from .browser import converted
-from .figure import Figure, check_target, write_whole
+from .figure import Figure
 from .gallery import PAGE, gallery_page
 from .live import trace_of
 from .memory import memory_timeline, traffic_bar
 from .registry import FIGURES, Entry
 from .shapes import Shape
+from .writing import FORMATS, check_target, format_of, write_whole
 
-FORMATS = ("svg", "png", "pdf")
-OF_TRACES = {"memory-timeline": memory_timeline, "traffic-bar": traffic_bar}
+# How each is drawn, and what of a trace it draws.
+OF_TRACES = {
+    "memory-timeline": (memory_timeline, "buffers"),
+    "traffic-bar": (traffic_bar, "events"),
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,14 +84,20 @@ def build(entry: Entry, shapes: list[Shape], values: bool = False) -> Figure:
     return entry.build(*arrays, values=True)
 
 
-def traced(entry: Entry, target: str) -> Figure:
-    """The figure of what a user's own function ran, for one of those drawn from traces."""
+def traced(entry: Entry, targets: list[str]) -> Figure:
+    """The figure of what users' own functions ran, for one of those drawn from traces."""
     if entry.name not in OF_TRACES:
         raise ValueError(
             f"{entry.name}: is not drawn from a --trace; {' and '.join(OF_TRACES)} are"
         )
-    name, trace = trace_of(target)
-    return OF_TRACES[entry.name](trace, names=(name,))
+    draw, what = OF_TRACES[entry.name]
+    names, traces = zip(*map(trace_of, targets), strict=True)
+    for target, trace in zip(targets, traces, strict=True):
+        if not getattr(trace, what):
+            raise ValueError(f"--trace {target}: there is nothing to draw: it ran nothing of mtlib")
+    if len(set(names)) < len(names):
+        names = [f"{Path(target).name}" for target in targets]
+    return draw(*traces, names=names)
 
 
 def _list() -> None:
@@ -96,22 +107,21 @@ def _list() -> None:
 
 
 def _render(args: argparse.Namespace) -> None:
-    out = Path(args.out)
     if args.all:
-        _render_all(args, out)
+        _render_all(args, Path(args.out))
         return
-    if args.name is None and args.trace is None:
+    if args.name is None and not args.trace:
         raise ValueError("render: needs the name of a figure, or --all")
     entry = entry_of(args.name or next(iter(OF_TRACES)))
-    kind = args.format or (out.suffix[1:] if out.suffix[1:] in FORMATS else "svg")
-    check_target(out)  # before a minute of work, not after
-    if args.trace is not None:
+    kind = args.format or format_of(args.out)
+    check_target(args.out)  # before a minute of work, not after
+    if args.trace:
         if args.shape or args.values:
             raise ValueError("render: --trace takes neither a --shape nor --values")
         figure = traced(entry, args.trace)
     else:
         figure = build(entry, [shape_from(text) for text in args.shape], args.values)
-    write_whole(out, _content(figure, kind, args.dark))
+    write_whole(args.out, figure.encoded(kind, dark=args.dark))
 
 
 def _render_all(args: argparse.Namespace, out: Path) -> None:
@@ -121,16 +131,18 @@ def _render_all(args: argparse.Namespace, out: Path) -> None:
         raise ValueError(f"{out}: is not a directory")
     kind = args.format or "svg"
     figures = {name: (entry, build(entry, [])) for name, entry in FIGURES.items()}
-    files = {f"{n}.{kind}": _content(f, kind, args.dark) for n, (_, f) in figures.items()}
+    files = {f"{n}.{kind}": f.encoded(kind, dark=args.dark) for n, (_, f) in figures.items()}
     if kind == "svg":
         files[PAGE] = gallery_page(figures)
     for name, content in files.items():  # only now that every one of them was drawn
         write_whole(out / name, content)
 
 
-def _content(figure: Figure, kind: str, dark: bool) -> str | bytes:
-    svg = figure.drawn(dark=dark)
-    return svg if kind == "svg" else converted(svg, kind)
+def _leave_the_pipe() -> int:
+    """Who reads what is written here wants no more of it: end as if by the signal that says so."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what is left in the buffer has somewhere to go
+    return 128 + 13
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,12 +162,25 @@ def main(argv: list[str] | None = None) -> int:
         "--format", choices=FORMATS, help="by default what FILE ends in, else svg; needs a browser"
     )
     render.add_argument(
-        "--trace", metavar="SCRIPT.py:FUNCTION", help="draw what this function of yours runs"
+        "--trace",
+        action="append",
+        default=[],
+        metavar="SCRIPT.py:FUNCTION",
+        help="draw what this function of yours runs; may be repeated, to compare",
     )
-    render.add_argument("-o", "--out", required=True, help="the file, or with --all the directory")
+    render.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="the file, - for standard output, or with --all the directory",
+    )
     args = parser.parse_args(argv)
     try:
         _list() if args.command == "list" else _render(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_the_pipe()
     except (ValueError, TypeError, OSError, MemoryError) as error:
         print(f"mt-diagrams: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

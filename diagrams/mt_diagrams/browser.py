@@ -9,7 +9,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+from io import BytesIO
 from pathlib import Path
+
+from PIL import Image
 
 NAMES = (
     "chromium",
@@ -21,6 +24,7 @@ NAMES = (
 )
 ZOOM = 2  # pixels of a PNG to one of the figure
 PATIENCE = 60  # seconds
+SPARE = 200  # pixels: a browser's window cannot be as small as a small figure, nor all of it page
 _FLAGS = (
     "--headless",
     "--disable-gpu",
@@ -78,7 +82,7 @@ def converted(svg: str, kind: str) -> bytes:
         how = {
             "png": (
                 f"--screenshot={out}",
-                f"--window-size={wide},{high}",
+                f"--window-size={wide + SPARE},{high + SPARE}",
                 f"--force-device-scale-factor={ZOOM}",
                 "--default-background-color=00000000",
             ),
@@ -87,7 +91,20 @@ def converted(svg: str, kind: str) -> bytes:
         _run([browser, *_FLAGS, f"--user-data-dir={scratch}/profile", *how, page.as_uri()])
         if not out.exists():
             raise OSError(f"{Path(browser).name} wrote no {kind.upper()}")
-        return out.read_bytes()
+        content = out.read_bytes()
+    return content if kind == "pdf" else _cropped(content, ZOOM * wide, ZOOM * high)
+
+
+def _cropped(png: bytes, width: int, height: int) -> bytes:
+    """The upper left part of a picture."""
+    cropped = BytesIO()
+    with Image.open(BytesIO(png)) as picture:
+        if picture.width < width or picture.height < height:
+            raise OSError(
+                f"the browser drew {picture.width} × {picture.height} of {width} × {height}"
+            )
+        picture.crop((0, 0, width, height)).save(cropped, "png")
+    return cropped.getvalue()
 
 
 def page_after_scripts(path: Path) -> str:

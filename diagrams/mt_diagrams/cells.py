@@ -6,7 +6,8 @@ these figures say "one of each, zipped".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from chalk import concat, empty
 from chalk.types import Diagram
@@ -16,7 +17,46 @@ from .strokes import Point, dots, polygons
 from .theme import CELL, INK, MIST, PAPER, QUIET
 
 Paint = Color | tuple[Color, Color]
+Hue = Color | str  # as a Color takes it: "red", "#f00"
+Colormap = Callable[..., Hue | tuple[Hue, Hue]]
 Outline = list[Point]
+
+
+def paints(colormap: Colormap) -> Callable[..., Paint]:
+    """The paint of each cell by its index, read from what the user's ``colormap`` gives.
+
+    Raises:
+        ValueError: from the function returned, for what is no colour.
+
+    >>> paints(lambda i, j: "#f00")(0, 0).hex_l
+    '#ff0000'
+    """
+
+    def read(hue) -> Color:
+        return hue if isinstance(hue, Color) else _named(hue)
+
+    def paint_of(*index: int) -> Paint:
+        found = colormap(*index)
+        try:
+            if not isinstance(found, tuple):
+                return read(found)
+            first, second = map(read, found)
+            return first, second
+        except (ValueError, TypeError, AttributeError):
+            who = getattr(colormap, "__name__", repr(colormap))
+            raise ValueError(
+                f"colormap {who}: gives {found!r} for cell {index}, which is no colour, such as "
+                '"red", "#f00" or a Color, nor two of them'
+            ) from None
+
+    return paint_of
+
+
+@lru_cache(maxsize=256)
+def _named(hue: str) -> Color:
+    if not hue or not isinstance(hue, str):
+        raise TypeError(f"{hue!r} is no name of a colour")
+    return Color(hue)
 
 
 def paint(cells: Iterable[tuple[Outline, Paint]]) -> Diagram:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chalk import concat, strut
 from chalk.types import Diagram
 
-from .cells import Paint, hollow, left_out, paint, plain
+from .cells import Colormap, hollow, left_out, paint, paints, plain
 from .drawing import papaya
 from .elide import LIMIT, Axis, axis
 from .lettering import label
@@ -22,7 +20,7 @@ def tensor(
     rows: int,
     cols: int,
     name: str = "",
-    colormap: Callable[[int, int, int], Paint] = plain,
+    colormap: Colormap = plain,
 ) -> Diagram:
     """A tensor of three dimensions, seen from the front, above and right.
 
@@ -34,10 +32,10 @@ def tensor(
         depth, rows, cols: its shape.  Depth 0 is the front.  Past 12 the middle of a dimension
             is elided, and the true shape is written underneath.
         name: its cells are named ``(name, d, i, j)``, for ``connect``.
-        colormap: a function from an index ``(d, i, j)`` to a colour.
+        colormap: a function from an index ``(d, i, j)`` to a colour, as for ``matrix``.
 
     Raises:
-        ValueError: if a dimension is below 0.
+        ValueError: if a dimension is below 0, or the colormap gives no colour.
 
     >>> tensor(0.5, 2, 4, 3)
     <Diagram: 4 × 5>
@@ -68,7 +66,7 @@ def cube(
     across: Axis,
     perspective: float = 0.5,
     name: str = "",
-    colormap: Callable[[int, int, int], Paint] = plain,
+    colormap: Colormap = plain,
 ) -> Diagram:
     """A tensor over three laid-out dimensions; its origin as for :func:`tensor`."""
     p, width, height, depth = perspective, len(across), len(down), len(deep)
@@ -92,10 +90,10 @@ def cube(
         faces = (right(0, 0, depth, height), top(0, 0, depth, width), front(0, 0, height, width))
         return boxed(hollow(*faces), -width, -depth * p, depth * p, height)
 
-    last = across.slots[-1]
-    faces = [(right(d, y), colormap(k, i, last)) for d, k in deep.shown for y, i in down.shown]
-    faces += [(top(d, x), colormap(k, 0, j)) for d, k in deep.shown for x, j in across.shown]
-    faces += [(front(y, x), colormap(0, i, j)) for y, i in down.shown for x, j in across.shown]
+    last, paint_of = across.slots[-1], paints(colormap)
+    faces = [(right(d, y), paint_of(k, i, last)) for d, k in deep.shown for y, i in down.shown]
+    faces += [(top(d, x), paint_of(k, 0, j)) for d, k in deep.shown for x, j in across.shown]
+    faces += [(front(y, x), paint_of(0, i, j)) for y, i in down.shown for x, j in across.shown]
 
     back, level, along = (p, -p), (1, 0), (0, 1)
     grounds = [

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import cached_property
-from pathlib import Path
 
 from chalk.types import Diagram
 from colour import Color
 
+from .browser import converted
 from .dark import darkened
 from .lettering import FAMILIES
 from .marks import Extent, Mark, clean, elements_of, extent_of, number
 from .render import NORMAL, marks_of
 from .theme import EDGE, PAPER, SCALE
+from .writing import check_target, format_of, write_whole
 
 MARGIN = 18  # pixels between the drawing and the edge of its card
 WIDEST = 840  # pixels that a figure shows at, to fit a notebook on a laptop; it can be enlarged
@@ -103,46 +103,24 @@ class Figure:
         return f"<Figure: {self.title}>"
 
     def save(self, path: str | os.PathLike, *, dark: bool = False) -> None:
-        """Write the SVG to ``path``: all of it, or nothing.
+        """Write the figure to ``path``, all of it or nothing, as what the name ends in.
+
+        That is ``.svg``, or no ending at all, or ``.png`` or ``.pdf``, which a browser draws.
 
         Raises:
+            ValueError: if the name ends in something else, or there is no browser to draw with.
             FileNotFoundError: if the directory does not exist.
             OSError: if it cannot be written there.  What was at ``path`` before is then unharmed.
         """
-        write_whole(path, self.drawn(dark=True) if dark else self.svg)
+        kind = format_of(path)
+        check_target(path)  # before a browser is started, not after
+        write_whole(path, self.encoded(kind, dark=dark))
+
+    def encoded(self, kind: str, *, dark: bool = False) -> bytes:
+        """The content of a file of the format ``"svg"``, ``"png"`` or ``"pdf"``."""
+        svg = self.drawn(dark=True) if dark else self.svg
+        return svg.encode("utf-8") if kind == "svg" else converted(svg, kind)
 
 
 def _dark_style(name: str, value: str) -> str:
     return darkened(Color(value)).hex if name in ("fill", "stroke") and value != "none" else value
-
-
-def check_target(path: Path) -> None:
-    """Raise OSError if nothing can be written at ``path``: no such directory, or it is one."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no directory {path.parent}")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a directory, not a file to write")
-
-
-def write_whole(path: str | os.PathLike, content: str | bytes) -> None:
-    """Write ``content`` to a file beside ``path``, then move it into place in one step."""
-    path = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    check_target(path)
-    try:
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise type(error)(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # mkstemp keeps its files to their owner
-        os.replace(scratch, path)
-    except OSError as error:
-        os.unlink(scratch)
-        raise type(error)(f"{path}: cannot be written: {error.strerror}") from None
-    except BaseException:
-        os.unlink(scratch)
-        raise

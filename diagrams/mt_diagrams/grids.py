@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chalk import concat, strut
 from chalk.types import Diagram
 
-from .cells import Paint, hollow, left_out, paint, plain
+from .cells import Colormap, hollow, left_out, paint, paints, plain
 from .elide import LIMIT, Axis, axis
 from .lettering import label
 from .shapes import check_sizes
@@ -15,19 +13,18 @@ from .strokes import box, boxed
 from .theme import QUIET, TEXT
 
 
-def matrix(
-    rows: int, cols: int, name: str = "", colormap: Callable[[int, int], Paint] = plain
-) -> Diagram:
+def matrix(rows: int, cols: int, name: str = "", colormap: Colormap = plain) -> Diagram:
     """A matrix, centred on its origin.
 
     Args:
         rows, cols: its shape.  Past 12 the middle of a dimension is elided, and the true shape
             is written underneath; so it is where one is 0, under an empty outline.
         name: its cells are named ``(name, i, j)``, for ``connect``.
-        colormap: a function from an index ``(i, j)`` to a colour.
+        colormap: a function from an index ``(i, j)`` to a colour: a ``Color``, or what one is made
+            of, as ``"red"`` or ``"#f00"``; or to two of them, for a cell that is split.
 
     Raises:
-        ValueError: if a dimension is below 0.
+        ValueError: if a dimension is below 0, or the colormap gives no colour.
 
     >>> matrix(2, 4)
     <Diagram: 4 × 2>
@@ -43,15 +40,14 @@ def matrix(
     return drawing
 
 
-def grid(
-    down: Axis, across: Axis, name: str = "", colormap: Callable[[int, int], Paint] = plain
-) -> Diagram:
+def grid(down: Axis, across: Axis, name: str = "", colormap: Colormap = plain) -> Diagram:
     """A matrix over two laid-out dimensions, centred on its origin."""
     left, top = -len(across) / 2, -len(down) / 2
     if 0 in (down.size, across.size):
         return hollow(box(left, top, len(across), len(down)))
     places = [(left + x, top + y, i, j) for y, i in down.shown for x, j in across.shown]
-    cells = paint((box(x, y, 1, 1), colormap(i, j)) for x, y, i, j in places)
+    paint_of = paints(colormap)
+    cells = paint((box(x, y, 1, 1), paint_of(i, j)) for x, y, i, j in places)
     names = [strut(1, 1).named((name, i, j)).translate(x + 0.5, y + 0.5) for x, y, i, j in places]
     gaps = [((left + x + 0.5, top + down.middle), (1, 0)) for x in across.gaps]
     gaps += [((left + across.middle, top + y + 0.5), (0, 1)) for y in down.gaps]

@@ -3,10 +3,14 @@
 A stepper is a row of radio buttons, which a keyboard can reach and its arrow keys move along, and
 one picture for each.  Which is seen is up to a few lines of style.  Where styles are stripped (an
 untrusted notebook, a preview) only the first picture is left, and no dead buttons.
+
+Nothing in it goes by an id, so it can stand on a page more than once: the style looks from a button
+to the pictures beside it, and buttons belong together that are in one form.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -24,21 +28,23 @@ from .softmax import frames_of_softmax
 MOST = 24  # steps; a longer walk leaves out its middle
 
 _STYLE = """
-#ID{position:relative;margin:0 0 12px}
-#ID>input{display:inline-block!important;position:absolute;opacity:0;width:1px;height:1px;margin:0}
-#ID>div{display:none!important}
-#ID>.mt-bar{display:block!important;padding:4px 0 2px 4px}
-#ID label{display:inline-block;min-width:1.2em;padding:3px 8px;margin:0 4px 4px 0;\
-border:1px solid #8d949a;border-radius:6px;background:#fcfbf7;color:#1f2a33;\
-font:13px Helvetica,Arial,sans-serif;text-align:center;cursor:pointer}
-#ID img{max-width:100%;height:auto}
+.mt-steps{position:relative;margin:0 0 12px;padding:4px 0 0 4px;counter-reset:mt-step}
+.mt-steps>input{counter-increment:mt-step;display:inline-block!important;appearance:none;\
+-webkit-appearance:none;box-sizing:border-box;width:auto;height:auto;min-width:1.9em;\
+padding:3px 8px;margin:0 4px 4px 0;border:1px solid #8d949a;border-radius:6px;\
+background:#fcfbf7;color:#1f2a33;font:13px Helvetica,Arial,sans-serif;text-align:center;\
+cursor:pointer}
+.mt-steps>input::before{content:counter(mt-step)}
+.mt-steps>input:checked{background:#1f2a33;color:#fff}
+.mt-steps>input:focus-visible{outline:3px solid #1b6676}
+.mt-steps>div{display:none!important}
+.mt-steps img{max-width:100%;height:auto}
 """
-_CHOSEN = "#ID-N:checked~.mt-N{display:block!important}"
-_MARKED = "#ID-N:checked~.mt-bar>label:nth-of-type(N){background:#1f2a33;color:#fff}"
-_FOCUSED = "#ID-N:focus-visible~.mt-bar>label:nth-of-type(N){outline:3px solid #1b6676}"
+_CHOSEN = ".mt-steps>input:nth-of-type(N):checked~div:nth-of-type(N){display:block!important}"
 
 
 _HIDDEN = 'hidden="hidden"'  # JupyterLab's sanitizer drops one without a value
+_NOT_SENT = f"<button disabled {_HIDDEN}></button>"  # so that the Enter key does not send the form
 _KEYS = 'data-lm-suppress-shortcuts="true"'  # else JupyterLab takes the arrow keys for itself
 
 
@@ -47,7 +53,7 @@ class Stepper:
 
     Args:
         figures: what each step shows; its title says what happens, its description is read aloud.
-        id: a name that no other stepper on the page has: letters, digits, ``-`` and ``_``.
+        id: a name to link to, if it needs one: letters, digits, ``-`` and ``_``.
         title: what it all shows; by default the first figure's title.
 
     Raises:
@@ -55,15 +61,17 @@ class Stepper:
 
     >>> from mt_diagrams import matrix
     >>> figures = [Figure(matrix(1, n), f"{n} cells", "A row of cells.") for n in (1, 2, 3)]
-    >>> Stepper(figures, id="growing", title="a row that grows")
+    >>> Stepper(figures, title="a row that grows")
     <Stepper: a row that grows, 3 steps>
     """
 
-    def __init__(self, figures: Sequence[Figure], *, id: str, title: str | None = None) -> None:
+    def __init__(
+        self, figures: Sequence[Figure], *, id: str | None = None, title: str | None = None
+    ) -> None:
         self.figures = list(figures)
         if not self.figures:
             raise ValueError("Stepper: needs at least one figure")
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
+        if id is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id):
             raise ValueError(f"Stepper: id {id!r} must be letters, digits, - and _, a letter first")
         self.id = id
         self.title = self.figures[0].title if title is None else title
@@ -80,21 +88,20 @@ class Stepper:
         return f"<Stepper: {self.title}, {len(self)} step{'s' * (len(self) != 1)}>"
 
     def _repr_html_(self) -> str:
-        name, numbers = self.id, range(1, len(self) + 1)
-        rules = [line for n in numbers for line in (_CHOSEN, _MARKED, _FOCUSED)]
-        numbered = [rule.replace("N", str(k // 3 + 1)) for k, rule in enumerate(rules)]
-        style = (_STYLE + "\n".join(numbered)).replace("ID", name)
-        buttons = "".join(
-            f'<input type="radio" name="{name}" id="{name}-{n}" '
-            f'aria-label="{self._words(n)}" {_KEYS} {_HIDDEN}{" checked" * (n == 1)}>'
+        numbers = range(1, len(self) + 1)
+        style = _STYLE + "\n".join(_CHOSEN.replace("N", str(n)) for n in numbers)
+        frames = "\n".join(self._frame(n) for n in numbers)
+        # Where a page drops forms, steppers of other content are still told apart.
+        name = f"steps-{hashlib.sha256(frames.encode()).hexdigest()[:12]}"
+        buttons = "\n".join(
+            f'<input type="radio" name="{name}" aria-label="{self._words(n)}" '
+            f"{_KEYS} {_HIDDEN}{' checked' * (n == 1)}>"
             for n in numbers
         )
-        labels = "".join(f'<label for="{name}-{n}" aria-hidden="true">{n}</label>' for n in numbers)
-        frames = "\n".join(self._frame(n) for n in numbers)
+        named = "" if self.id is None else f' id="{self.id}"'
         return (
-            f'<div id="{name}" role="group" aria-label="{escape(self.title)}">\n'
-            f"<style>{style}\n</style>\n{buttons}\n"
-            f'<div class="mt-bar" {_HIDDEN}>{labels}</div>\n{frames}\n</div>\n'
+            f'<form class="mt-steps"{named} role="group" aria-label="{escape(self.title)}">\n'
+            f"<style>{style}\n</style>\n{_NOT_SENT}\n{buttons}\n{frames}\n</form>\n"
         )
 
     def _words(self, n: int) -> str:
@@ -106,14 +113,14 @@ class Stepper:
         width, height = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg).groups()
         data = b64encode(svg.encode()).decode()
         return (
-            f'<div class="mt-{n}"{f" {_HIDDEN}" * (n > 1)}><p>{self._words(n)}</p>'
+            f"<div{f' {_HIDDEN}' * (n > 1)}><p>{self._words(n)}</p>"
             f'<img alt="{escape(figure.desc)}" width="{round(float(width))}" '
             f'height="{round(float(height))}" src="data:image/svg+xml;base64,{data}"></div>'
         )
 
 
 def step_matmul(
-    a=ORIGIN[0], b=ORIGIN[1], *, id: str = "matmul-steps", values: bool = False
+    a=ORIGIN[0], b=ORIGIN[1], *, id: str | None = None, values: bool = False
 ) -> Stepper:
     """A matrix multiplication, one output index after the other.
 
@@ -142,7 +149,7 @@ def step_matmul(
 
 
 def step_zip_reduce(
-    a=ORIGIN[0], b=ORIGIN[1], *, id: str = "zip-reduce-steps", cell: tuple[int, int] = (0, 0)
+    a=ORIGIN[0], b=ORIGIN[1], *, id: str | None = None, cell: tuple[int, int] = (0, 0)
 ) -> Stepper:
     """A matrix multiplication as zip, then reduce: each step adds what it makes.
 
@@ -173,7 +180,7 @@ def step_zip_reduce(
     return Stepper(figures, id=id, title=drawn[0].title)
 
 
-def step_online_softmax(values, *, id: str = "softmax-steps") -> Stepper:
+def step_online_softmax(values, *, id: str | None = None) -> Stepper:
     """Softmax in one pass: the maximum and the sum so far, put right when the maximum grows.
 
     Args:

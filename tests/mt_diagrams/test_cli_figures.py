@@ -1,5 +1,6 @@
 """The command line: what it writes, and how it refuses."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from mt_diagrams import __main__ as cli
 from mt_diagrams import browser, image_matmul_full, image_matmul_simple
 from mt_diagrams.registry import FIGURES
+from PIL import Image
 
 from .browsing import needs_browser
 
@@ -91,6 +93,8 @@ BAD = [
     ),
     (["render", "matrix", "-o", "{dir}/nowhere/f.svg"], "nowhere/f.svg: there is no directory"),
     (["render", "matrix", "-o", "{dir}"], "is a directory, not a file"),
+    (["render", "matrix", "-o", "{dir}/a.jpg"], "a.jpg: no figure is written as .jpg, only .svg"),
+    (["render", "matrix", "-o", "{dir}/a.Tiff"], "a.Tiff: no figure is written as .Tiff, only"),
     (["render", "--all", "-o", "{dir}/nowhere"], "nowhere: is not a directory"),
     (["render", "--all", "matrix", "-o", "{dir}"], "--all takes neither a name nor a --shape"),
     (["render", "-o", "{out}"], "render: needs the name of a figure, or --all"),
@@ -177,6 +181,9 @@ def fails():
 def leaves():
     sys.exit(3)
 
+def other():
+    mtlib.rand(SIZE, 4, seed=0).exp()
+
 def nothing():
     pass
 
@@ -204,8 +211,19 @@ def test_what_the_users_own_function_ran_is_drawn(capsys, tmp_path, script):
     argv = ["render", "traffic-bar", "--trace", f"{script}:step", "-o", str(path)]
     assert run(capsys, *argv) == (0, "", "")
     assert "reads and writes of step" in path.read_text(encoding="utf-8")
-    assert run(capsys, "render", "--trace", f"{script}:nothing", "-o", str(path)) == (0, "", "")
     assert sys.path == before
+
+
+def test_two_traces_are_drawn_beside_each_other(capsys, tmp_path, script):
+    path = tmp_path / "f.svg"
+    both = ["--trace", f"{script}:step", "--trace", f"{script}:other"]
+    for name, words in (("memory-timeline", "memory of"), ("traffic-bar", "reads and writes of")):
+        assert run(capsys, "render", name, *both, "-o", str(path)) == (0, "", "")
+        text = path.read_text(encoding="utf-8")
+        assert f"<title>{words} step, other</title>" in text
+    assert run(capsys, "render", *both[:2], *both[:2], "-o", str(path)) == (0, "", "")
+    title = "<title>memory of work.py:step, work.py:step</title>"
+    assert title in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +233,7 @@ def test_what_the_users_own_function_ran_is_drawn(capsys, tmp_path, script):
         ("work.py:leaves", "raised SystemExit: 3"),
         ("work.py:number", "work.py has no function number"),
         ("work.py:missing", "work.py has no function missing"),
+        ("work.py:nothing", "work.py:nothing: there is nothing to draw: it ran nothing of mtlib"),
         ("broken.py:f", "raised SyntaxError"),
         ("neighbour.txt:f", "there is no file"),
     ],
@@ -222,6 +241,8 @@ def test_what_the_users_own_function_ran_is_drawn(capsys, tmp_path, script):
 def test_a_function_that_cannot_be_traced_is_named(capsys, tmp_path, script, target, message):
     out = tmp_path / "f.svg"
     argv = ["render", "--trace", str(script.parent / target), "-o", str(out)]
+    if target.endswith("nothing"):  # beside one that ran something
+        argv += ["--trace", f"{script}:step"]
     code, stdout, err = run(capsys, *argv)
     assert (code, stdout) == (2, "")
     assert err.count("\n") == 1
@@ -256,6 +277,47 @@ def test_png_and_pdf_are_drawn_by_a_browser(capsys, tmp_path):
     assert data.startswith(b"\x89PNG")
     width, height = (int.from_bytes(data[n : n + 4]) for n in (16, 20))
     assert (width, height) == (2 * 116, 2 * 132)  # the viewBox, rounded up, twice
+    whole = Image.open(path).getchannel("A").getbbox()  # what is drawn on, of 232 × 264 pixels
+    assert whole[:2] == (0, 0)
+    assert min(whole[2] - 232, whole[3] - 264) >= -2
+    assert run(capsys, "render", "matrix", "-o", str(tmp_path / "G.PNG")) == (0, "", "")
+    assert (tmp_path / "G.PNG").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "G.PNG").unlink()
     assert run(capsys, "render", "matrix", "--format", "pdf", "-o", str(path)) == (0, "", "")
     assert path.read_bytes().startswith(b"%PDF")
     assert [p.name for p in tmp_path.iterdir()] == ["f.png"]
+
+
+def test_standard_output(capfdbinary, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = image_matmul_full().svg.encode("utf-8")
+    for out in ("-", "/dev/stdout"):
+        assert cli.main(["render", "matmul-full", "-o", out]) == 0
+        assert capfdbinary.readouterr() == (expected, b"")
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main(["render", "matmul-full", "-o", "./-"]) == 0  # a file of that name
+    assert (tmp_path / "-").read_bytes() == expected
+
+
+RENDER = [sys.executable, "-m", "mt_diagrams", "render", "matmul-full", "-o"]
+
+
+def test_what_was_written_before_it_stays(tmp_path):
+    """Where standard output goes to a file, that file is written on, not replaced."""
+    with open(tmp_path / "log", "wb") as log:
+        log.write(b"before\n")
+        log.flush()
+        subprocess.run([*RENDER, "/dev/stdout"], stdout=log, check=True)
+        log.seek(0, 2)
+        log.write(b"after\n")
+    content = (tmp_path / "log").read_text(encoding="utf-8")
+    assert content == f"before\n{image_matmul_full().svg}after\n"
+
+
+@pytest.mark.parametrize("argv", [[*RENDER, "-"], [*RENDER[:3], "list"]], ids=["render", "list"])
+def test_a_reader_that_leaves_is_no_error(argv):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")

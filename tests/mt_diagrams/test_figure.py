@@ -1,18 +1,25 @@
 """Figure: what it promises of its SVG, and how it is saved."""
 
 import hashlib
+import math
 import os
+import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mt_diagrams import Figure, figure, matrix, theme
+from mt_diagrams import Figure, browser, figure, matrix, theme, writing
 from mt_diagrams.lettering import label
 from mt_diagrams.registry import FIGURES
+from PIL import Image
 
+from .browsing import needs_browser
 from .svg_reading import Svg
 
 SAME = """
@@ -88,6 +95,107 @@ def test_save_writes_the_whole_figure(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.gif", "a.svg.gz", "a.v2"])
+def test_save_refuses_what_no_figure_is_written_as(tmp_path, name):
+    says = rf"{name}: no figure is written as \.\w+, only \.svg, \.png and \.pdf$"
+    with pytest.raises(ValueError, match=says):
+        Figure(matrix(2, 2), "a", "b").save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_writes_what_the_name_ends_in(tmp_path, monkeypatch):
+    made = Figure(matrix(2, 2), "a", "b")
+    made.save(tmp_path / "a.SVG")
+    assert (tmp_path / "a.SVG").read_text(encoding="utf-8") == made.svg
+    monkeypatch.setattr(browser.shutil, "which", lambda _: None)
+    for name in ("a.png", "a.PDF"):
+        with pytest.raises(browser.NoBrowser, match="none is on the PATH; install one, or"):
+            made.save(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.SVG"]
+
+
+def pixels(content):
+    return Image.open(BytesIO(content)).convert("RGBA")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (6, 2), (40, 30)])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_png_has_all_of_the_figure(tmp_path, shape, dark):
+    """The card goes to the last row and column of pixels, and the last row of cells is on it."""
+    needs_browser()
+    made = Figure(matrix(*shape), "a", "b")
+    made.save(tmp_path / "a.png", dark=dark)
+    picture = pixels((tmp_path / "a.png").read_bytes())
+    width, height = (2 * math.ceil(side) for side in (Svg(made.svg).width, Svg(made.svg).height))
+    assert picture.size == (width, height)
+    left, top, right, bottom = picture.getchannel("A").getbbox()
+    assert (left, top) == (0, 0)
+    assert right >= width - 2
+    assert bottom >= height - 2
+    row = picture.crop((0, height - 2 * figure.MARGIN - 20, width, height - 2 * figure.MARGIN))
+    assert len(row.getcolors(maxcolors=1 << 16)) > 2  # more than the card and its edge
+
+
+def test_a_pdf_is_one_page_as_large_as_the_figure(tmp_path):
+    needs_browser()
+    made = Figure(matrix(1, 1), "a", "b")
+    made.save(tmp_path / "a.pdf")
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert re.findall(rb"/Count (\d+)", content) == [b"1"]
+    (box,) = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)
+    sizes = [math.ceil(side) for side in (Svg(made.svg).width, Svg(made.svg).height)]
+    assert [float(side) * 96 / 72 for side in box] == pytest.approx(sizes, abs=0.5)
+
+
+class TestWhereItIsWritten:
+    """A file is replaced whole; what is no file is written to, and stays what it is."""
+
+    made = Figure(matrix(2, 2), "a", "b")
+
+    def test_a_link_is_followed(self, tmp_path):
+        (tmp_path / "below").mkdir()
+        link, file = tmp_path / "a.svg", tmp_path / "below" / "b.svg"
+        link.symlink_to(file)
+        for _ in "ab":  # first it leads nowhere
+            self.made.save(link)
+            assert link.is_symlink()
+            assert file.read_text(encoding="utf-8") == self.made.svg
+            file.write_text("before")
+        assert [p.name for p in file.parent.iterdir()] == ["b.svg"]
+
+    def test_a_link_into_no_directory_names_it(self, tmp_path):
+        (tmp_path / "a.svg").symlink_to(tmp_path / "nowhere" / "b.svg")
+        with pytest.raises(FileNotFoundError, match=r"a\.svg: there is no directory .*nowhere"):
+            self.made.save(tmp_path / "a.svg")
+
+    def test_who_may_read_a_file_stays(self, tmp_path):
+        path = tmp_path / "a.svg"
+        path.write_text("before")
+        path.chmod(0o640)
+        self.made.save(path)
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert path.read_text(encoding="utf-8") == self.made.svg
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+    def test_a_named_pipe(self, tmp_path):
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        with ThreadPoolExecutor() as pool:
+            read = pool.submit(path.read_text, encoding="utf-8")
+            self.made.save(path)
+            assert read.result() == self.made.svg
+        assert path.is_fifo()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices here")
+    def test_a_device(self, tmp_path):
+        link = tmp_path / "a.svg"
+        link.symlink_to("/dev/null")
+        self.made.save(link)
+        assert link.is_symlink()
+        assert Path("/dev/null").is_char_device()
+
+
 def _umask():
     mask = os.umask(0)
     os.umask(mask)
@@ -111,7 +219,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, step):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(figure.os, step, full)
+    monkeypatch.setattr(writing.os, step, full)
     with pytest.raises(OSError, match=r"a\.svg: cannot be written: No space left on device"):
         Figure(matrix(2, 2), "a", "b").save(path)
     assert path.read_text() == "before"
@@ -122,7 +230,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     def denied(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(figure.tempfile, "mkstemp", denied)
+    monkeypatch.setattr(writing.tempfile, "mkstemp", denied)
     with pytest.raises(PermissionError, match=r"a\.svg: cannot be written: Permission denied$"):
         Figure(matrix(2, 2), "a", "b").save(tmp_path / "a.svg")
 

@@ -1,13 +1,15 @@
 """matrix, tensor, t and their kin: cells, names, colours, elision."""
 
+import re
 import time
 
 import chalk
 import numpy as np
 import pytest
+from colour import Color
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mt_diagrams import drawing
+from mt_diagrams import Figure, drawing
 from mt_diagrams.elide import axis
 from mt_diagrams.tensor_draw import (
     color,
@@ -197,3 +199,25 @@ def test_a_matrix_without_cells_is_an_outline_with_its_shape():
     svg = matrix(0, 3)._repr_svg_()
     assert "stroke-dasharray" in svg
     assert "(0, 3)" in svg
+
+
+@pytest.mark.parametrize("red", ["red", "#f00", "#ff0000", Color("red"), ("red", Color("#f00"))])
+def test_a_colormap_gives_what_a_color_takes(red):
+    """A name, a number or a Color; or two of them, for a cell split in two."""
+    for drawn in (matrix(2, 3, colormap=lambda *_: red), tensor(0.5, 2, 4, 3, "", lambda *_: red)):
+        assert 'fill="#f00"' in Figure(drawn, "a", "b").svg
+
+
+@pytest.mark.parametrize(
+    "wrong", ["reddish", "#ff", "", None, 3, (1.0, 0.0, 0.0), ("red",), ("red", "reddish"), ["red"]]
+)
+def test_a_colormap_that_gives_no_colour_is_named(wrong):
+    def warm(*index):
+        return wrong if index[-2:] == (1, 2) else "red"
+
+    says = (
+        rf"^colormap warm: gives {re.escape(repr(wrong))} for cell \(.*1, 2\), which is no colour"
+    )
+    for draw in (lambda: matrix(2, 3, "", warm), lambda: tensor(0.5, 2, 4, 3, "", warm)):
+        with pytest.raises(ValueError, match=says):
+            draw()

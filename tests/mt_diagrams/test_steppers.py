@@ -1,5 +1,6 @@
 """Steppers: what their HTML holds, and that it is left whole where styles are stripped."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,9 @@ from mt_diagrams import (
     step_online_softmax,
     step_zip_reduce,
 )
+from mt_diagrams.browser import page_after_scripts
 
+from .browsing import needs_browser
 from .svg_reading import Svg
 
 
@@ -48,16 +51,16 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-ALL = [
-    step_matmul(),
-    step_zip_reduce(),
-    step_online_softmax([1.0, 3.0, -2.5, 3.5]),
-    step_matmul(np.arange(6.0).reshape(2, 3), np.ones((3, 2)), id="v", values=True),
-    step_matmul((5, 2, 4), (4, 3), id="stack"),
-]
+ALL = {
+    "matmul": step_matmul(),
+    "zip-reduce": step_zip_reduce(),
+    "softmax": step_online_softmax([1.0, 3.0, -2.5, 3.5]),
+    "values": step_matmul(np.arange(6.0).reshape(2, 3), np.ones((3, 2)), id="v", values=True),
+    "stack": step_matmul((5, 2, 4), (4, 3), id="stack"),
+}
 
 
-@pytest.mark.parametrize("stepper", ALL, ids=lambda s: s.id)
+@pytest.mark.parametrize("stepper", ALL.values(), ids=ALL)
 def test_every_step_is_sound_and_of_one_size(stepper):
     shown = frames(stepper)
     assert len(shown) == len(stepper)
@@ -69,35 +72,79 @@ def test_every_step_is_sound_and_of_one_size(stepper):
     assert len({figure.title for figure in stepper.figures}) == len(stepper)
 
 
-@pytest.mark.parametrize("stepper", ALL, ids=lambda s: s.id)
+@pytest.mark.parametrize("stepper", ALL.values(), ids=ALL)
 def test_a_radio_button_for_each_step_and_words_for_each_picture(stepper):
     page = Page(stepper._repr_html_())
-    radios, images, labels = page.all("input"), page.all("img"), page.all("label")
-    assert len(radios) == len(images) == len(labels) == len(stepper)
-    assert {radio["name"] for radio in radios} == {stepper.id}
+    radios, images = page.all("input"), page.all("img")
+    assert len(radios) == len(images) == len(stepper)
+    assert {radio["type"] for radio in radios} == {"radio"}
+    assert len({radio["name"] for radio in radios}) == 1
     assert [("checked" in radio) for radio in radios] == [True] + [False] * (len(stepper) - 1)
-    assert [radio["id"] for radio in radios] == [one["for"] for one in labels]
     assert all(radio["aria-label"].startswith("step ") for radio in radios)
     assert [image["alt"] for image in images] == [f.desc for f in stepper.figures]
     assert all(int(image["width"]) <= 840 for image in images)
 
 
 def test_without_its_style_only_the_first_step_is_left():
-    page = Page(re.sub(r"<style>.*</style>", "", ALL[0]._repr_html_(), flags=re.DOTALL))
+    page = Page(re.sub(r"<style>.*</style>", "", ALL["matmul"]._repr_html_(), flags=re.DOTALL))
     hidden = [("hidden" in attributes) for attributes in page.all("div")]
-    # the whole, the bar of labels, the first step, the others
-    assert hidden == [False, True, False, *[True] * (len(ALL[0]) - 1)]
+    assert hidden == [False, *[True] * (len(ALL["matmul"]) - 1)]
     assert all(radio["hidden"] == "hidden" for radio in page.all("input"))
 
 
 def test_its_style_reaches_nothing_else():
-    css = re.search(r"<style>(.*)</style>", ALL[0]._repr_html_(), re.DOTALL)[1]
+    css = re.search(r"<style>(.*)</style>", ALL["matmul"]._repr_html_(), re.DOTALL)[1]
     for rule in re.findall(r"([^{}]+)\{", css):
-        assert rule.strip().startswith("#matmul-steps"), rule
+        assert rule.strip().startswith(".mt-steps"), rule
+
+
+def test_nothing_in_it_goes_by_an_id():
+    """So that it can stand on a page as often as one likes."""
+    for stepper in ALL.values():
+        ids = [
+            attributes["id"]
+            for _, attributes in Page(stepper._repr_html_()).tags
+            if "id" in attributes
+        ]
+        assert ids == ([] if stepper.id is None else [stepper.id])
+    names = [Page(stepper._repr_html_()).all("input")[0]["name"] for stepper in ALL.values()]
+    assert len(set(names)) == len(ALL)  # also where a page drops the forms
+
+
+CLICK = """
+const forms = [...document.querySelectorAll('form')];
+const shown = () => forms.map(form => [...form.querySelectorAll('div')]
+  .flatMap((frame, n) => getComputedStyle(frame).display === 'none' ? [] : [n + 1]));
+const seen = [shown()];
+for (const [stepper, step] of [[1, 3], [0, 2], [2, 4], [1, 1]]) {
+  forms[stepper].querySelectorAll('input')[step - 1].click();
+  seen.push(shown());
+}
+document.body.innerHTML = '<pre id="seen">' + JSON.stringify(seen) + '</pre>';
+"""
+
+
+def test_each_of_several_on_a_page_goes_its_own_way(tmp_path):
+    """Two that are the same to the byte, and one that is another."""
+    needs_browser()
+    twice, other = ALL["zip-reduce"]._repr_html_(), ALL["softmax"]._repr_html_()
+    page = tmp_path / "page.html"
+    head = '<!doctype html><meta charset="utf-8"><body>'
+    page.write_text(f"{head}{twice}{twice}{other}<script>{CLICK}</script>", encoding="utf-8")
+    seen = re.search(r'<pre id="seen">(.*?)</pre>', page_after_scripts(page))[1]
+    assert json.loads(seen) == [
+        [[1], [1], [1]],
+        [[1], [3], [1]],
+        [[2], [3], [1]],
+        [[2], [3], [4]],
+        [[2], [1], [4]],
+    ]
 
 
 def test_jupyterlab_leaves_the_arrow_keys_to_the_buttons():
-    assert all("data-lm-suppress-shortcuts" in r for r in Page(ALL[0]._repr_html_()).all("input"))
+    assert all(
+        "data-lm-suppress-shortcuts" in r for r in Page(ALL["matmul"]._repr_html_()).all("input")
+    )
 
 
 def test_one_step_for_each_cell_of_the_result():
@@ -110,14 +157,14 @@ def test_one_step_for_each_cell_of_the_result():
 
 
 def test_values_appear_as_they_are_reached():
-    first, *_, last = frames(ALL[3])
+    first, *_, last = frames(ALL["values"])
     result = ["3", "12"]  # the sums of the two rows of M, each twice
     assert [first.words().count(v) for v in result] == [1 + 1, 0]  # M holds a 3 of its own
     assert [last.words().count(v) for v in result] == [2 + 1, 2]
 
 
 def test_zip_and_reduce_come_one_after_the_other():
-    words = [svg.words() for svg in frames(ALL[1])]
+    words = [svg.words() for svg in frames(ALL["zip-reduce"])]
     for n, word in enumerate(("broadcast", "zip", "reduce"), start=1):
         assert [word in step for step in words] == [k >= n for k in range(5)]
     assert ["(2, 3)" in step for step in words] == [False] * 4 + [True]
@@ -174,7 +221,7 @@ def test_titles_are_escaped():
 
 
 def test_a_notebook_stores_a_short_text_and_the_same_bytes():
-    assert repr(ALL[1]) == "<Stepper: (2, 4) @ (4, 3) by zip and reduce, 5 steps>"
+    assert repr(ALL["zip-reduce"]) == "<Stepper: (2, 4) @ (4, 3) by zip and reduce, 5 steps>"
     code = "from mt_diagrams import *; print(step_online_softmax([1, 3, 2])._repr_html_(), end='')"
     run = subprocess.run(
         [sys.executable, "-c", code],

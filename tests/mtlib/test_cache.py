@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mtlib.kernels import jit
+
 from .processes import copy_of_mtlib, python, run
 
 SUM = """
@@ -107,29 +109,39 @@ calls = {"mul": lambda: a * b, "div": lambda: a / b}
 class TestHarmedFiles:
     """Whatever befell the file of a kernel: it is compiled and written anew."""
 
-    @pytest.fixture(scope="class")
-    def whole(self, tmp_path_factory):
-        """The file of the one kernel that SUM needs, and what is in it while it is whole."""
-        folder = tmp_path_factory.mktemp("cache")
-        run(SUM, NUMBA_CACHE_DIR=folder)
-        (cache,) = (path for path in folder.rglob("*") if path.is_file())
-        return cache, cache.read_bytes()
-
     @pytest.mark.parametrize(
         "harm",
         [
             lambda content: b"",
+            lambda content: content[:1],
             lambda content: content[: len(content) // 2],
-            lambda content: content[:5000] + b"??" + content[5002:],
+            lambda content: content[:-1],
+            lambda content: content[:60] + b"??" + content[62:],
+            lambda content: bytes(len(content)),
             lambda content: b"garbage" * 100,
         ],
-        ids=["emptied", "halved", "two bytes wrong", "garbage"],
+        ids=["emptied", "a byte", "half", "all but a byte", "two bytes wrong", "zeros", "garbage"],
     )
-    def test_is_compiled_again(self, whole, harm):
-        cache, content = whole
-        cache.write_bytes(harm(content))
-        assert run(SUM, NUMBA_CACHE_DIR=cache.parents[1]).startswith("[2.0, 4.0, 6.0] 0\n")
-        assert run(SUM, NUMBA_CACHE_DIR=cache.parents[1]).startswith("[2.0, 4.0, 6.0] 1\n")
+    def test_is_read_no_further(self, tmp_path, harm):
+        file = jit._CacheFile(tmp_path, "kernel", "stamp")
+        file.save("key", list(range(50)))
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(harm(path.read_bytes()))
+        assert file.load("key") is None
+        file.save("key", list(range(50)))
+        assert file.load("key") == list(range(50))
+        assert file.load("another key") is None
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_is_compiled_again(self, tmp_path):
+        for hits in (0, 1):
+            printed = run(SUM, NUMBA_CACHE_DIR=tmp_path)
+            assert printed.startswith(f"[2.0, 4.0, 6.0] {hits}\n")
+        (path,) = tmp_path.rglob("*.nbc")
+        path.write_bytes(path.read_bytes()[:5000])
+        for hits in (0, 1):
+            printed = run(SUM, NUMBA_CACHE_DIR=tmp_path)
+            assert printed.startswith(f"[2.0, 4.0, 6.0] {hits}\n")
 
     def test_the_file_of_another_kernel_is_not_taken_for_it(self, tmp_path):
         """Though the two are of one signature, and it is whole."""
