@@ -18,6 +18,7 @@ from mtlib.autograd import Function, run_forward
 from mtlib.fused.products import MatMul
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES
+from mtlib.fusion.results import apart
 from mtlib.fusion.rewriting import APART
 from mtlib.layout import contiguous
 from mtlib.make import full
@@ -33,9 +34,16 @@ CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
 
 @dataclass(frozen=True, eq=False)
 class Nowhere:
-    """The storage of a symbol: there is none, so no kernel can be given it by mistake."""
+    """The storage of a symbol: there is none, so no kernel can be given it by mistake.
 
-    dtype: np.dtype
+    It is what ``node`` made, and views of that, would share.
+    """
+
+    node: Node
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.dtype
 
 
 class Symbol(Tensor):
@@ -43,12 +51,12 @@ class Symbol(Tensor):
 
     __slots__ = ("node",)
 
-    def __init__(self, node: Node, requires_grad: bool = False) -> None:
-        super().__init__(Nowhere(node.dtype), node.layout, requires_grad)
+    def __init__(self, node: Node, requires_grad: bool = False, storage=None) -> None:
+        super().__init__(storage or Nowhere(node), node.layout, requires_grad)
         self.node = node
 
     def detach(self) -> Symbol:
-        return Symbol(self.node)
+        return Symbol(self.node, storage=self.storage)
 
     def is_shared(self) -> bool:
         return False
@@ -97,7 +105,7 @@ def read(call: Callable, tensors: dict[str, Tensor]) -> Program:
             flows = [_flow(x, number, symbols.values()) for number, x in enumerate(results)]
     return Program(
         tuple(x.node for x in symbols.values()),
-        tuple(x.node for x in results),
+        apart(symbols.values(), results, len(reader.nodes) + reader.given),
         tuple(seed for seed, _ in flows),
         tuple(gradients for _, gradients in flows),
         single,
@@ -182,7 +190,8 @@ class _Reader:
         rest = tuple(x for x in arguments if not isinstance(x, Symbol))
         with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
-        symbol = Symbol(self._simplest(function, nodes, rest, output))
+        storage = arguments[0].storage if function.kind == "view" else None
+        symbol = Symbol(self._simplest(function, nodes, rest, output), storage=storage)
         # Where forward saved its result, that is this symbol.
         ctx._saved = ctx._saved and tuple(
             symbol if type(x) is Tensor and x.storage is output.storage else x for x in ctx._saved

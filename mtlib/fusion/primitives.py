@@ -37,6 +37,7 @@ def _call(name: str, operands: int, cost: int = 0, wide: bool = False) -> Writte
 WRITTEN = {
     "to": Written("{0}"),
     "contiguous": Written("{0}"),
+    "copy": Written("{0}"),
     "neg": Written("-{0}", 7),
     "exp": _call("exp", 1, COSTLY),
     "log": _call("log", 1, COSTLY),

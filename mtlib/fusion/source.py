@@ -117,6 +117,7 @@ class _Writer:
             self._line(inside, f"{self._total(task)} = {self._start(task)}")
         self._walk(nest, nest.inner, inside)
         self.dealt = None
+        self.words.forget()  # each thread has names of its own inside the loop over parts
         totals = {task: self.words.free(f"{self._total(task)}_of") for task in folds}
         for task, of_parts in totals.items():
             self.partial[of_parts] = _accumulator(task)

@@ -56,6 +56,7 @@ class Wording:
             self.labels[node] = self.free(node.label)
         self.arrays: dict[Array, str] = {}
         self.reads = 0
+        self._locals: dict[Apply, str] = {}
         self._elements: dict[str, str] = {}
         self._known: dict[object, str] = {}  # what was named outside the loops of a nest
         self._walking: tuple = ()
@@ -67,8 +68,8 @@ class Wording:
         ``around`` times all together.
         """
         if nest.tasks[0].loops != self._walking:  # then names are of other elements
+            self.forget()
             self._walking = nest.tasks[0].loops
-            self._known = {}
         roots = [task.expression for task in nest.tasks]
         order = in_order(roots)
         levels = self._levels(order, nest, loops)
@@ -95,6 +96,10 @@ class Wording:
                     self._known[x] = name
             texts[x] = text, binding
         return lines, [texts[x][0] for x in roots]
+
+    def forget(self) -> None:
+        """What was named so far means nothing from here on."""
+        self._known = {}
 
     def _can_be_named(self, x) -> bool:
         return not isinstance(x, Number) and x.node not in self.totals
@@ -153,7 +158,11 @@ class Wording:
 
     def _name(self, x, nest: Nest) -> str:
         if isinstance(x, Apply):
-            return self.labels[x.node]
+            if x not in self._locals:  # one node can be read at several places, each a value
+                others = sum(y.node is x.node for y in self._locals)
+                label = self.labels[x.node]
+                self._locals[x] = self.free(f"{label}_{others}") if others else label
+            return self._locals[x]
         access = nest.accesses[x]
         variables = "".join(loop.variable for loop, _ in access.walked())
         name = f"{self.arrays[Array.of(access)]}_{variables or 0}"

@@ -1,14 +1,16 @@
 """Programs to fuse, and a check that fusing one changes nothing but its kernels."""
 
+import itertools
 import math
 import operator
 
 import numpy as np
+from hypothesis import strategies as st
 
 import mtlib
 from mtlib import fused
 
-from .strategies import fill
+from .strategies import fill, shapes
 
 
 def softmax(x, dim=1):
@@ -25,6 +27,9 @@ def normalised(x):
 PROGRAMS = {
     "maps": lambda x, y, w: (x.exp() + 1).log().sqrt() - x.tanh() * y.sigmoid(),
     "relu and gelu": lambda x, y, w: x.relu() * y.gelu() - x.gelu(),
+    "maps of maps": lambda x, y, w: (
+        (x.relu().exp(), x.tanh().tanh(), mtlib.where(x > 0, 1, 2).log())
+    ),
     "powers": lambda x, y, w: x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5,
     "extremes": lambda x, y, w: mtlib.maximum(x, y) - mtlib.minimum(x, 0.1),
     "where": lambda x, y, w: mtlib.where(x > y, x * 2, y) + (x <= 0) * y,
@@ -54,6 +59,12 @@ PROGRAMS = {
     "reshaped": lambda x, y, w: (x + 1).reshape(3, 8).exp().sum(1),
     "reshaped with a copy": lambda x, y, w: x.T.exp().reshape(-1).sum(),
     "stretched": lambda x, y, w: (x.unsqueeze(2) * w).max(1),
+    "a row against itself as a column": lambda x, y, w: (
+        (lambda v: v[:, None] / (v * v))(x[0] + 1) + (lambda v: v[:, None] * v * v)(y[0].exp())
+    ),
+    "transposed and not": lambda x, y, w: (lambda v: v + v.T + v * v.T)(x[:, :4].exp()),
+    "reversed and not": lambda x, y, w: (lambda v: v[::-1] * v[::-1] + v * v)(x.exp()),
+    "neighbours": lambda x, y, w: (lambda v: v[1:] * v[1:] - v[:-1] * v[:-1])(x.exp()),
     "casts": lambda x, y, w: (x.to("float32") * 0.5).relu().to("float64") * y,
     "constants": lambda x, y, w: x * mtlib.arange(6) + mtlib.ones(4, 1) - np.ones(6),
     "a call of constants": lambda x, y, w: x @ mtlib.arange(6).view(6, 1) + mtlib.ones(4, 4) @ x,
@@ -68,6 +79,9 @@ PROGRAMS = {
     "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
     "an input": lambda x, y, w: x,
     "a view of an input": lambda x, y, w: x.T[1],
+    "what is computed twice": lambda x, y, w: (x * y, x * y, (x * y).T, x.exp().T[1], x.exp()[0]),
+    "an input times 1": lambda x, y, w: (x * 1, (x / 1).T, y**1, y, y.T[1]),
+    "a constant": lambda x, y, w: (mtlib.arange(3), mtlib.arange(3)[1:], mtlib.ones(2)),
     "a number": lambda x, y, w: mtlib.zeros(3) + 2,
 }
 
@@ -105,6 +119,7 @@ def check(fn, arrays, lying="contiguous", **tolerance):
                 result.backward(GRADIENTS[lying](d), retain_graph=True)
         found.append((results, [x.grad for x in inputs]))
     (results, gradients), (fused_results, fused_gradients) = found
+    assert shared([*results, *arrays]) == shared([*fused_results, *arrays])
     for one, other in zip(results, fused_results, strict=True):
         assert one.dtype == other.dtype
         assert one.requires_grad == other.requires_grad
@@ -117,11 +132,120 @@ def check(fn, arrays, lying="contiguous", **tolerance):
     return fused
 
 
+def shared(things) -> list[tuple[int, int]]:
+    """Which two of these have an element of memory in common."""
+    arrays = [np.asarray(x) for x in things]
+    pairs = itertools.combinations(enumerate(arrays), 2)
+    return [(i, j) for (i, a), (j, b) in pairs if np.shares_memory(a, b)]
+
+
 def shown(fn, *shapes):
     """``fn`` fused, and called once on tensors of ``shapes``."""
     fused = mtlib.fuse(fn)
     fused(*(mtlib.rand(*shape, requires_grad=True) for shape in shapes))
     return fused
+
+
+# --- Programs by chance ---------------------------------------------------------------------------
+
+MAPS = [
+    lambda x: x.tanh(),
+    lambda x: x.sigmoid() * 2,
+    lambda x: x.relu(),
+    lambda x: -x,
+    lambda x: (x * x + 1).sqrt(),
+    lambda x: x / (1 + x * x),
+]
+ZIPS = [
+    lambda x, y: x + y,
+    lambda x, y: x * y,
+    lambda x, y: x - y * 0.5,
+    lambda x, y: mtlib.where(x > y, x, y),
+]
+
+
+KINDS = (
+    *("map", "zip", "itself", "sum", "mean", "max", "everything"),
+    *("view", "slice", "reshape", "matmul"),
+)
+# Two views of one value that broadcast against each other.
+BESIDE_ITSELF = [
+    lambda x, dim: (x, x.transpose(0, dim) if x.shape[0] == x.shape[dim] else x),
+    lambda x, dim: (x, x[along(dim, slice(None, None, -1))]),
+    lambda x, dim: (x[along(dim, slice(1, None))], x[along(dim, slice(None, -1))]),
+    lambda x, dim: (x[along(dim, slice(None, None, 2))], x[along(dim, slice(None, 1))]),
+    lambda x, dim: (x, x[along(dim, slice(None, 1))]),
+    lambda x, dim: (x, x.T.reshape(x.shape)),
+    lambda x, dim: (x.reshape(-1), x.transpose(0, dim).reshape(-1)),
+    lambda x, dim: (x, x.reshape(-1).reshape(x.shape)),
+    lambda x, dim: (x.unsqueeze(0), x.unsqueeze(1)),
+    lambda x, dim: (x.unsqueeze(-1), x.unsqueeze(-2)),
+]
+# Expressions that use either view more than once.
+TWICE = [
+    lambda a, b: a * a - b * b,
+    lambda a, b: a + b + a * b,
+    lambda a, b: a / (1 + b * b) - b,
+    lambda a, b: mtlib.where(a > b, a * b, b),
+]
+
+
+def along(dim: int, key: slice) -> tuple[slice, ...]:
+    """The index that is ``key`` in dimension ``dim`` and everything in those before."""
+    return (*(slice(None),) * dim, key)
+
+
+@st.composite
+def programs(draw):
+    """(a function of two tensors, their shapes): a chain of a few operations on what is there."""
+    shape = draw(shapes(min_rank=1, max_rank=3, max_size=4))
+    other = tuple(draw(st.sampled_from((n, 1))) for n in shape)
+    choices = st.tuples(
+        st.sampled_from(KINDS),
+        *(st.integers(0, 1000) for _ in range(4)),
+    )
+    steps = draw(st.lists(choices, min_size=1, max_size=7))
+
+    def program(x, y):
+        found = [x, y]
+        for kind, a, b, c, d in steps:
+            p, q = found[-1 - a % min(3, len(found))], found[b % len(found)]
+            found.append(_step(kind, p, q, c, d))
+        return found[-1], found[len(found) // 2] * 2
+
+    return program, (shape, other)
+
+
+def _step(kind, p, q, c, d):
+    """One operation that is possible on ``p``, beside ``q`` if it fits."""
+    dim = c % p.ndim if p.ndim else None
+    if kind == "map" or p.ndim == 0:
+        return MAPS[c % len(MAPS)](p)
+    if kind == "zip":
+        try:
+            np.broadcast_shapes(p.shape, q.shape)
+        except ValueError:
+            q = p
+        return ZIPS[c % len(ZIPS)](p, q)
+    if kind == "itself":
+        views = BESIDE_ITSELF[c % len(BESIDE_ITSELF)](p, dim)
+        return TWICE[d % len(TWICE)](*views) if p.size < 100 else p
+    if kind == "everything":
+        return p.max() if p.size and c % 2 else p.sum()
+    if kind in ("sum", "mean"):
+        return getattr(p, kind)(dim, keepdim=bool(d % 2))
+    if kind == "max":
+        return p.max(dim, keepdim=True) if p.shape[dim] else p.sum(dim, keepdim=True)
+    if kind == "view":
+        return [p.T, p.unsqueeze(dim), p.transpose(0, dim), p.squeeze()][d % 4]
+    if kind == "slice":
+        return p[along(dim, slice(None, None, (1, 2, -1)[d % 3]))]
+    if kind == "reshape":
+        return p.reshape(-1)
+    return p @ p.T if p.ndim == 2 else mtlib.naive.matmul(p, p) if p.ndim == 1 else p
+
+
+# --- Kernels as plain Python ----------------------------------------------------------------------
 
 
 def _gelu_slope(x):

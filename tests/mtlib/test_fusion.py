@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 import mtlib
 from mtlib.kernels import jit
 
-from .fused_programs import GRADIENTS, PROGRAMS, check, operands, softmax
-from .strategies import DTYPES, fill, shapes
+from .fused_programs import GRADIENTS, PROGRAMS, check, operands, programs, softmax
+from .strategies import DTYPES, fill
+
+pytestmark = pytest.mark.nojit
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="too long for plain Python")
 
 LAYOUTS = {
     "contiguous": lambda a: a,
@@ -45,6 +49,7 @@ def test_single_precision(name):
     check(PROGRAMS[name], operands(np.float32), rtol=1e-5, atol=1e-5)
 
 
+@compiled
 @pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
@@ -65,66 +70,6 @@ def test_on_several_threads(fn, dtype):
 
 
 # --- Programs by chance ---------------------------------------------------------------------------
-
-MAPS = [
-    lambda x: x.tanh(),
-    lambda x: x.sigmoid() * 2,
-    lambda x: x.relu(),
-    lambda x: -x,
-    lambda x: (x * x + 1).sqrt(),
-    lambda x: x / (1 + x * x),
-]
-ZIPS = [
-    lambda x, y: x + y,
-    lambda x, y: x * y,
-    lambda x, y: x - y * 0.5,
-    lambda x, y: mtlib.where(x > y, x, y),
-]
-
-
-@st.composite
-def programs(draw):
-    """(a function of two tensors, their shapes): a chain of a few operations on what is there."""
-    shape = draw(shapes(min_rank=1, max_rank=3, max_size=4))
-    other = tuple(draw(st.sampled_from((n, 1))) for n in shape)
-    choices = st.tuples(
-        st.sampled_from(("map", "zip", "sum", "mean", "max", "view", "slice", "reshape", "matmul")),
-        *(st.integers(0, 1000) for _ in range(4)),
-    )
-    steps = draw(st.lists(choices, min_size=1, max_size=7))
-
-    def program(x, y):
-        found = [x, y]
-        for kind, a, b, c, d in steps:
-            p, q = found[-1 - a % min(3, len(found))], found[b % len(found)]
-            found.append(_step(kind, p, q, c, d))
-        return found[-1], found[len(found) // 2] * 2
-
-    return program, (shape, other)
-
-
-def _step(kind, p, q, c, d):
-    """One operation that is possible on ``p``, beside ``q`` if it fits."""
-    dim = c % p.ndim if p.ndim else None
-    if kind == "map" or p.ndim == 0:
-        return MAPS[c % len(MAPS)](p)
-    if kind == "zip":
-        try:
-            np.broadcast_shapes(p.shape, q.shape)
-        except ValueError:
-            q = p
-        return ZIPS[c % len(ZIPS)](p, q)
-    if kind in ("sum", "mean"):
-        return getattr(p, kind)(dim, keepdim=bool(d % 2))
-    if kind == "max":
-        return p.max(dim, keepdim=True) if p.shape[dim] else p.sum(dim, keepdim=True)
-    if kind == "view":
-        return [p.T, p.unsqueeze(dim), p.transpose(0, dim), p.squeeze()][d % 4]
-    if kind == "slice":
-        return p[(slice(None),) * dim + (slice(None, None, (1, 2, -1)[d % 3]),)]
-    if kind == "reshape":
-        return p.reshape(-1)
-    return p @ p.T if p.ndim == 2 else mtlib.naive.matmul(p, p) if p.ndim == 1 else p
 
 
 def dealt_out(size: int):
@@ -158,6 +103,25 @@ def test_loops_after_a_fold_of_everything_go_all_the_way():
         check(lambda x, y: y / x.sum(), [x, fill("any", (3,), np.float64, 2)], rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize(
+    ("fn", "dtype"),
+    [
+        (lambda x, s: ((x * s).max() - x * s).max(), np.float64),
+        (lambda x, s: mtlib.naive.softmax(x * s, 0), np.float32),
+        (lambda x, s: mtlib.naive.layer_norm(x * s, x.shape), np.float64),
+    ],
+    ids=["max", "softmax", "layer_norm"],
+)
+def test_folds_of_everything_one_after_the_other(fn, dtype):
+    """Threads share out each of them, and what is named inside one is not known after it."""
+    arrays = [fill("distinct", (1001,), dtype, 1) / 1e3, fill("positive", (1,), dtype, 2)]
+    tolerance = 1e-4 if dtype == np.float32 else 1e-9
+    check(fn, [np.asarray(a, dtype) for a in arrays], rtol=tolerance, atol=tolerance)
+
+
+@compiled
 @pytest.mark.parametrize("shape", [(10**6,), (2, 10**6)])
 def test_the_error_of_a_sum_does_not_grow_with_its_length(shape):
     """One after the other, 0.1 added a million times is off by 1 % in float32."""

@@ -10,6 +10,8 @@ import mtlib
 from .fused_programs import check, operands, shown, softmax
 from .strategies import fill
 
+pytestmark = pytest.mark.nojit
+
 
 def test_arguments_of_all_kinds():
     fused = mtlib.fuse(lambda x, *more, dim=0, how="sum", **named: getattr(x, how)(dim) + sum(more))
@@ -124,6 +126,14 @@ def test_nan_and_infinity():
     check(lambda x: (x.max(1), x.min(1), x.sum(1), 1 / x, x.relu(), x.exp()), [x])
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_quotients_by_0():
+    """Also by a 0 that is written in the kernel, and by the sum of nothing."""
+    x = np.array([[-1.0, 0, 2, np.inf]])
+    check(lambda x: (x.relu() / x.relu(), 1 / mtlib.maximum(x, 0), 1 / x[:0].sum(0)), [x])
+    check(lambda x: mtlib.where(x > 0, 0, 1) / mtlib.where(x > 0, 0.0, x), [x])
+
+
 def test_parameters_with_the_names_of_others():
     def program(i, ni, exp, sum3, each, part):
         return (i * ni + exp).sum(1) * sum3 + each[0] - part[0]
@@ -136,6 +146,16 @@ def test_parameters_with_the_names_of_others():
 def test_made_once_and_read_at_every_call():
     fused = mtlib.fuse(lambda x: x + mtlib.arange(3))
     assert fused(mtlib.zeros(3)).tolist() == fused(mtlib.zeros(3)).tolist() == [0, 1, 2]
+
+
+def test_what_is_returned_can_be_written_to():
+    """It is no argument and no constant of the program, as step by step it would be neither."""
+    fused = mtlib.fuse(lambda x: (x * 1, mtlib.arange(3), x + 1, x + 1))
+    x = mtlib.zeros(3)
+    for result in fused(x):
+        result.numpy()[...] = 7
+    assert x.tolist() == [0, 0, 0]
+    assert [result.tolist() for result in fused(x)] == [[0] * 3, [0, 1, 2], [1] * 3, [1] * 3]
 
 
 def test_it_keeps_the_name_and_words_of_the_function():
