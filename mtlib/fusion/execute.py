@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import linecache
 from collections.abc import Callable, Collection, Sequence
+from inspect import isfunction
 
+import numba
 import numpy as np
 
 from mtlib.fusion.graph import Graph, Node, source
+from mtlib.fusion.plain import giving_numpy_numbers, with_numpy_numbers
 from mtlib.fusion.primitives import VIEWS, namespace
 from mtlib.fusion.schedule import is_there, schedule
 from mtlib.fusion.source import Source, write
@@ -160,10 +163,13 @@ def _kernel(name: str, text: str) -> jit.Kernel:
     """The compiled kernel; one for all programs that come to the same text."""
     file = f"<fuse: {name}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    code = compile(text, file, "exec")
+    plain = bool(numba.config.DISABLE_JIT)
+    code = compile(with_numpy_numbers(text) if plain else text, file, "exec")
 
     def make(each):
         names = namespace(each)
+        if plain:
+            names |= {k: giving_numpy_numbers(f) for k, f in names.items() if isfunction(f)}
         exec(code, names)
         return names[name]
 

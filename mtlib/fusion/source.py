@@ -13,8 +13,10 @@ from mtlib.fusion.primitives import FOLDS
 from mtlib.fusion.tasks import Kernel, Task
 from mtlib.fusion.wording import Array, Wording
 from mtlib.kernels import jit
+from mtlib.kernels.folds import BLOCK
 
 INDENT = "    "
+ROWS = 128  # that are folded one after the other
 WIDEST = 1024  # totals that are added to at once: few enough to stay in the first-level cache
 
 
@@ -73,6 +75,7 @@ class _Writer:
         self.words = Wording(kernel, folded if self.lane is None else set())
         self.partial: dict[str, np.dtype] = {}
         self.totals: dict[Task, str] = {}
+        self.others: dict[tuple[Task, str], str] = {}
         self.loops: dict[Loop, None] = {}
         self.lines: list[str] = []
         self.writes = 0
@@ -98,13 +101,15 @@ class _Writer:
                 inside = self._open(self.lane, depth)
                 for task in folds:
                     self._line(inside, f"{self._place(nest, task)} = {self._start(task)}")
+                for task in folds:
+                    if self._is_long(nest, task):
+                        self._line(depth, f"{self._lost(task)} = {self._zeros(task)}")
                 self._walk(nest, [*nest.inner, self.lane], depth)
             else:
                 self._fold_in_registers(nest, folds, depth)
 
     def _fold_in_registers(self, nest: Nest, folds: list[Task], depth: int) -> None:
-        for task in folds:
-            self._line(depth, f"{self._total(task)} = {self._start(task)}")
+        self._begin(nest, folds, depth)
         self._walk(nest, [*nest.inner, *([self.lane] if self.lane else [])], depth)
         for task in folds:
             self._folded(nest, task, depth)
@@ -113,8 +118,7 @@ class _Writer:
         """Each thread folds its part, then the totals of the parts are folded."""
         self.shared = self.dealt = nest.inner[0]
         inside = self._open_parts(depth)
-        for task in folds:
-            self._line(inside, f"{self._total(task)} = {self._start(task)}")
+        self._begin(nest, folds, inside)
         self._walk(nest, nest.inner, inside)
         self.dealt = None
         self.words.forget()  # each thread has names of its own inside the loop over parts
@@ -129,6 +133,12 @@ class _Writer:
             self._line(depth + 1, f"{total} = {self._fold(task)}({total}, {of_parts}[part])")
             self._folded(nest, task, depth)
 
+    def _begin(self, nest: Nest, folds: list[Task], depth: int) -> None:
+        for task in folds:
+            self._line(depth, f"{self._total(task)} = {self._start(task)}")
+            if self._is_long(nest, task):
+                self._line(depth, f"{self._lost(task)} = {self._start(task)}")
+
     def _folded(self, nest: Nest, task: Task, depth: int) -> None:
         """What is to be done with a total that is complete."""
         label = self.words.labels[task.node]
@@ -141,21 +151,40 @@ class _Writer:
         """The loops, and in each the lines that depend on it and on no loop further inside."""
         around = prod(loop.size for loop in self.outer if loop not in loops)
         lines, values = self.words.values(nest, loops, around)
+        before: list[str] = []  # and after the loop over a block
+        after: list[str] = []
         for task, value in zip(nest.tasks, values, strict=True):
-            if task.is_reduce:
-                total = self._place(nest, task) if self.lane else self._total(task)
-                value = f"{self._fold(task)}({total}, {value})"
-                lines[-1].append(f"{total} = {value}")
-                self.writes += prod(task.outer_sizes) if task.node in self.kernel.stored else 0
-            else:
+            if not task.is_reduce:
                 lines[-1].append(f"{self._place(nest, task)} = {value}")
                 self.writes += around * prod(loop.size for loop in loops)
+                continue
+            self.writes += prod(task.outer_sizes) if task.node in self.kernel.stored else 0
+            total = self._place(nest, task) if self.lane else self._total(task)
+            if self._is_long(nest, task):
+                lost = self._lost(task)
+                if self.lane:
+                    i = self.lane.variable
+                    lost += f"[{i} - {i}0]" if self.lane == self.dealt else f"[{i}]"
+                    value = f"add_block({total}, {lost}, {value})"
+                    lines[-1].append(f"{total}, {lost} = {value}")
+                    continue
+                part = self._beside(task, "part")
+                before.append(f"{part} = {self._start(task)}")
+                after.append(f"{total}, {lost} = add_block({total}, {lost}, {part})")
+                total = part
+            lines[-1].append(f"{total} = {self._fold(task)}({total}, {value})")
         for line in lines[0]:
             self._line(depth, line)
         for loop, inside in zip(loops, lines[1:], strict=True):
-            depth = self._open(loop, depth)
+            if before and loop == loops[-1]:
+                depth = self._open_block(loop, before, depth)
+                closing = depth - 1
+            else:
+                depth = self._open(loop, depth)
             for line in inside:
                 self._line(depth, line)
+        for line in after:
+            self._line(closing, line)
 
     # --- Lines ------------------------------------------------------------------------------------
 
@@ -171,6 +200,22 @@ class _Writer:
         else:
             each = "each" if loop in self.outer[:1] and not self.shared else "range"
             self._line(depth, f"for {i} in {each}(n{i}):")
+        return depth + 1
+
+    def _open_block(self, loop: Loop, before: list[str], depth: int) -> int:
+        """Begin a loop whose turns are taken in blocks, ``before`` each of them."""
+        i = loop.variable
+        ends = (f"{i}0", f"{i}1") if loop == self.dealt else ("0", f"n{i}")
+        if loop.size > BLOCK:
+            first = self.words.free(f"{i}_first")
+            self._line(depth, f"for {first} in blocks({', '.join(ends)}):")
+            depth += 1
+        for line in before:
+            self._line(depth, line)
+        if loop.size <= BLOCK:
+            return self._open(loop, depth)
+        self.loops[loop] = None
+        self._line(depth, f"for {i} in block({first}, {ends[1]}):")
         return depth + 1
 
     def _open_parts(self, depth: int) -> int:
@@ -192,6 +237,29 @@ class _Writer:
             self.totals[task] = self.words.free(f"{label}_wide") if wide else label
         return self.totals[task]
 
+    def _is_long(self, nest: Nest, task: Task) -> bool:
+        """Whether a fold of ``nest`` is a sum so long that rounding errors would add up."""
+        adds = FOLDS[task.node.name][1] == "add"
+        wide = self.lane is None and _accumulator(task) != task.node.dtype
+        turns = prod(loop.size for loop in nest.inner)
+        return adds and not wide and turns > (ROWS if self.lane else BLOCK)
+
+    def _lost(self, task: Task) -> str:
+        """What rounding took away from a total."""
+        return self._beside(task, "lost")
+
+    def _beside(self, task: Task, what: str) -> str:
+        """The name of another number that a fold needs."""
+        if (task, what) not in self.others:
+            self.others[task, what] = self.words.free(f"{self.words.labels[task.node]}_{what}")
+        return self.others[task, what]
+
+    def _zeros(self, task: Task) -> str:
+        """A row of what is lost, a number for each turn of the lane that is dealt out here."""
+        i = self.lane.variable
+        turns = f"{i}1 - {i}0" if self.lane == self.dealt else f"n{i}"
+        return f"zeros({turns}, {task.node.dtype})"
+
     def _start(self, task: Task) -> str:
         value = float(FOLDS[task.node.name][0])
         if self.lane is None and _accumulator(task) != task.node.dtype:
@@ -206,7 +274,9 @@ def _accumulator(task: Task) -> np.dtype:
     """The dtype in which a number is folded.
 
     Many float32 numbers are added up in float64.  Each of the compiler's few totals is added to one
-    after the other, so its error would grow with the length.
+    after the other, so its error would grow with the length.  A long sum of float64 is cut into
+    blocks, and what rounding takes away from their total is kept beside it.  So it is for each
+    number of a row of totals, of either dtype.
     """
     adds = FOLDS[task.node.name][1] in ("add", "mul")
     return np.dtype(np.float64) if adds else task.node.dtype

@@ -4,6 +4,9 @@ A running total that is added to once per turn of a loop keeps its order, and so
 instruction cannot add to several totals at a time.  These functions say that the order does not
 matter: the compiler deals the elements out to as many totals as its vectors hold, and folds those
 at the end.  Rounding errors become smaller, as there are fewer additions to each total.
+
+Still they grow with the length.  So a long sum is cut into blocks, and what rounding takes away
+from a total of blocks is given to the next of them (:func:`add_block`).
 """
 
 import numba
@@ -52,6 +55,34 @@ add = _reordered(scalars.add, lambda builder, t, x: builder.fadd(t, x, flags=ANY
 mul = _reordered(scalars.mul, lambda builder, t, x: builder.fmul(t, x, flags=ANY_ORDER))
 maximum = _reordered(scalars.maximum, _larger_or_smaller("maximum"))
 minimum = _reordered(scalars.minimum, _larger_or_smaller("minimum"))
+
+
+BLOCK = 256  # elements that are folded in any order
+
+
+@inlined
+def blocks(first, end):
+    """Where each block of a loop begins; unsigned, as in :func:`share`."""
+    return range(np.uint64(first), np.uint64(end), np.uint64(BLOCK))
+
+
+@inlined
+def block(first, end):
+    """The turns of one block."""
+    return range(np.uint64(first), min(np.uint64(first) + np.uint64(BLOCK), np.uint64(end)))
+
+
+@inlined
+def add_block(total, lost, x):
+    """``total + x``, and what rounding added to that, for the next addition to take back.
+
+    The error of a sum does not grow with its length then.  Source: Kahan (1965), as in Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 4.3.
+    """
+    x = x - lost
+    longer = total + x
+    off = (longer - total) - x
+    return longer, off if off == off else lost  # infinity is not rounded
 
 
 @inlined

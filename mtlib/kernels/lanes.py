@@ -18,6 +18,7 @@ for it.  Lines are not sliced off: to keep count of who holds an array takes lon
 import numpy as np
 
 from mtlib.kernels import folds
+from mtlib.kernels.folds import add_block
 from mtlib.kernels.jit import inlined
 from mtlib.kernels.transcendental import decay
 
@@ -67,19 +68,6 @@ def largest(most, x, along):
                 most[j] = x[at + j] if x[at + j] > most[j] else most[j]
 
 
-@inlined
-def add(total, lost, x):
-    """``total + x``, and what rounding added to that, for the next addition to take back.
-
-    The error of a sum does not grow with its length then.  Source: Kahan (1965), as in Higham,
-    *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 4.3.
-    """
-    x = x - lost
-    longer = total + x
-    off = (longer - total) - x
-    return longer, off if off == off else lost  # infinity is not rounded
-
-
 def _sums_of(term):
     """A function that adds up ``term(x, y, i, lane)`` over each row, i being a place in a strip.
 
@@ -95,11 +83,11 @@ def _sums_of(term):
                 part = totals.dtype.type(0)
                 for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
                     part = folds.add(part, term(x, y, i, 0))
-                totals[0], lost[0] = add(totals[0], lost[0], part)
+                totals[0], lost[0] = add_block(totals[0], lost[0], part)
         else:
             for at in lines(x, totals):
                 for j in places(totals):
-                    totals[j], lost[j] = add(totals[j], lost[j], term(x, y, at + j, j))
+                    totals[j], lost[j] = add_block(totals[j], lost[j], term(x, y, at + j, j))
 
     return summed
 

@@ -12,9 +12,9 @@ Recommendations", The American Statistician 37 (1983).
 
 import numpy as np
 
+from mtlib.kernels.folds import add_block
 from mtlib.kernels.jit import compiled_fma, inlined, narrow_vectors
 from mtlib.kernels.lanes import (
-    add,
     dots,
     lines,
     of_rows,
@@ -64,14 +64,14 @@ def _normalize(x, mean, rest, scale):
 def _accumulate(totals, lost, d):
     """``totals += d``"""
     for i in places(totals):
-        totals[i], lost[i] = add(totals[i], lost[i], d[i])
+        totals[i], lost[i] = add_block(totals[i], lost[i], d[i])
 
 
 @compiled_fma
 def _accumulate_product(totals, lost, d, x):
     """``totals += d · x``"""
     for i in places(totals):
-        totals[i], lost[i] = add(totals[i], lost[i], d[i] * x[i])
+        totals[i], lost[i] = add_block(totals[i], lost[i], d[i] * x[i])
 
 
 @compiled_fma
@@ -164,7 +164,7 @@ def _collect(out, space, which, runs, operand, along):
         else:
             total = lost = out.dtype.type(0)
             for j in range(width):
-                total, lost = add(total, lost, totals[run * width + j])
+                total, lost = add_block(total, lost, totals[run * width + j])
             out[at] = total
 
 

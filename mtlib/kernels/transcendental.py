@@ -207,7 +207,7 @@ FLOAT64 = _functions(
 
 def _for_both(name: str):
     def function(x):
-        return (FLOAT32 if x.dtype == np.float32 else FLOAT64)[name](x)
+        return type(x)((FLOAT32 if x.dtype == np.float32 else FLOAT64)[name](x))  # copysign's too
 
     # In here x · y + z is one step in every kernel.  Each product has one use, so it always is, and
     # the same argument gives the same result everywhere.

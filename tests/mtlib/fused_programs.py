@@ -27,6 +27,9 @@ def normalised(x):
 PROGRAMS = {
     "maps": lambda x, y, w: (x.exp() + 1).log().sqrt() - x.tanh() * y.sigmoid(),
     "relu and gelu": lambda x, y, w: x.relu() * y.gelu() - x.gelu(),
+    "maps of maps": lambda x, y, w: (
+        (x.relu().exp(), x.tanh().tanh(), mtlib.where(x > 0, 1, 2).log())
+    ),
     "powers": lambda x, y, w: x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5,
     "extremes": lambda x, y, w: mtlib.maximum(x, y) - mtlib.minimum(x, 0.1),
     "where": lambda x, y, w: mtlib.where(x > y, x * 2, y) + (x <= 0) * y,

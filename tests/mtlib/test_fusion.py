@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,9 @@ from mtlib.kernels import jit
 
 from .fused_programs import GRADIENTS, PROGRAMS, check, operands, programs, softmax
 from .strategies import DTYPES, fill
+
+pytestmark = pytest.mark.nojit
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="too long for plain Python")
 
 LAYOUTS = {
     "contiguous": lambda a: a,
@@ -45,6 +49,7 @@ def test_single_precision(name):
     check(PROGRAMS[name], operands(np.float32), rtol=1e-5, atol=1e-5)
 
 
+@compiled
 @pytest.mark.usefixtures("eager_threads")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
@@ -116,6 +121,7 @@ def test_folds_of_everything_one_after_the_other(fn, dtype):
     check(fn, [np.asarray(a, dtype) for a in arrays], rtol=tolerance, atol=tolerance)
 
 
+@compiled
 @pytest.mark.parametrize("shape", [(10**6,), (2, 10**6)])
 def test_the_error_of_a_sum_does_not_grow_with_its_length(shape):
     """One after the other, 0.1 added a million times is off by 1 % in float32."""

@@ -10,6 +10,8 @@ import mtlib
 from .fused_programs import check, operands, shown, softmax
 from .strategies import fill
 
+pytestmark = pytest.mark.nojit
+
 
 def test_arguments_of_all_kinds():
     fused = mtlib.fuse(lambda x, *more, dim=0, how="sum", **named: getattr(x, how)(dim) + sum(more))
@@ -122,6 +124,14 @@ def test_nothing_to_do(shape):
 def test_nan_and_infinity():
     x = np.array([[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, 0, 1], [0, -1, np.inf]])
     check(lambda x: (x.max(1), x.min(1), x.sum(1), 1 / x, x.relu(), x.exp()), [x])
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_quotients_by_0():
+    """Also by a 0 that is written in the kernel, and by the sum of nothing."""
+    x = np.array([[-1.0, 0, 2, np.inf]])
+    check(lambda x: (x.relu() / x.relu(), 1 / mtlib.maximum(x, 0), 1 / x[:0].sum(0)), [x])
+    check(lambda x: mtlib.where(x > 0, 0, 1) / mtlib.where(x > 0, 0.0, x), [x])
 
 
 def test_parameters_with_the_names_of_others():

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 
+import numba
 import numpy as np
 import pytest
 
@@ -16,6 +17,8 @@ from mtlib.fusion.rewriting import APART
 
 from .counting import Counting
 from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax
+
+pytestmark = pytest.mark.nojit
 
 
 def test_softmax_is_one_kernel_each_way():
@@ -44,6 +47,7 @@ def test_a_naive_product_becomes_one_loop_nest():
     }
 
 
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="too long for plain Python")
 def test_a_naive_product_that_would_not_fit(monkeypatch):
     """Its intermediate of 134 MB is refused when it is run; fused it is never made."""
     monkeypatch.setattr(memory, "available_bytes", lambda: 10**8)
