@@ -301,6 +301,7 @@ def test_dropout():
         np.testing.assert_array_equal(x.grad, y)
         found.add(y.numpy().tobytes())
     assert len(found) == 3
+    assert str(fused.schedule).startswith("1. call rand -> rand1\n2. kernel: x, rand1 -> where")
 
 
 def test_a_seed_gives_a_constant():
