@@ -3,7 +3,8 @@
 Read it in the order in which a program goes through it: ``capture`` reads it into a ``graph``;
 ``expressions`` sinks views to where they are strides; ``tasks``, ``joining`` and ``schedule``
 decide what becomes one kernel; ``loops``, ``wording`` and ``source`` write it as Python;
-``execute`` runs it, ``compiled`` joins it to autograd, and ``function`` is what is called.
+``execute`` runs it, ``compiled`` joins it to autograd, and ``function`` is what is called.  Which
+program a call runs depends on its ``arguments`` and on what ``guards`` see beside them.
 """
 
 from mtlib.fusion.function import fuse

@@ -93,8 +93,8 @@ def _check(name: str, x) -> None:
         )
     if isinstance(x, (abc.MutableSequence, abc.MutableMapping, abc.MutableSet)):
         raise TypeError(
-            f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, and only numbers, "
-            "strings, tuples and the like beside them"
+            f"fuse: {name} is a {type(x).__name__}; pass tensors one by one, integers as an "
+            "array, and only numbers, strings, tuples and the like beside them"
         )
 
 

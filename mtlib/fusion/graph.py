@@ -97,7 +97,7 @@ class Graph:
             return "input"
         if node.kind == "constant":
             return "constant" if node.value is None else f"constant {node.value}"
-        what = f"{node.kind} {', '.join(a.label for a in node.args)}"
+        what = f"{node.kind} {', '.join(a.label for a in node.args)}".rstrip()
         return f"{what}, {detail}" if (detail := _detail(node)) else what
 
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from mtlib.tensor import Tensor
 
-# What code calls without naming it.
-IMPLIED = ("__call__", "__getattr__", "__getitem__", "__iter__", "__len__", "__bool__", "__float__")
+# Special methods that code does not run by using an object, as it does those of operators.
+NOT_IMPLIED = frozenset({"__new__", "__init__", "__post_init__", "__repr__"})
 
 # What is known by what stands behind it, and can be another object at each call.
 BEHIND = {
@@ -40,7 +40,8 @@ BEHIND = {
     slice: ("start", "stop", "step"),
 }
 
-_VALUES = (type(None), bool, int, float, complex, str, bytes, np.generic)
+_EXACT = frozenset({type(None), bool, int, str, bytes})
+_NUMBERS = (float, complex, np.generic)
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -59,7 +60,7 @@ class Guard:
 
     def __init__(self, fn: Callable) -> None:
         self.fn = fn
-        self.names = sorted(IMPLIED)  # attributes that the code names, as far as it was seen
+        self.names: frozenset[str] = frozenset()  # that the code has for attributes, so far
         self.codes: dict[int, Code] = {}  # that were seen, by id
 
     def look(self, given: Iterable[tuple[str, object]] = ()) -> Look:
@@ -78,8 +79,8 @@ class Guard:
         code = self.codes.get(id(fn.__code__))
         if code is None:
             code = self.codes[id(fn.__code__)] = Code(fn.__code__, fn is not self.fn)
-            if not code.attributes <= set(self.names):
-                self.names = sorted(code.attributes.union(self.names))
+            if not code.attributes <= self.names:
+                self.names |= code.attributes
         return code
 
 
@@ -107,7 +108,9 @@ class Look:
         kind = type(value)
         if kind is types.ModuleType and _is_library(value):
             return value
-        if isinstance(value, _VALUES):
+        if kind in _EXACT:
+            return kind, value
+        if isinstance(value, _NUMBERS):
             return kind, repr(value)  # nan is like nan, and 0.0 is not like -0.0
         if isinstance(value, Tensor):  # whose values a program cannot ask for
             return kind, value.layout, value.dtype, value.requires_grad
@@ -166,18 +169,19 @@ class Look:
         if isinstance(value, _GENERATORS):
             self._generators.append(value)
         attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
-        for name in ("__wrapped__", *self._guard.names) if attributes else ():
-            if name in attributes:
-                yield name, self._at(attributes[name], f"{where}.{name}")
+        for name in sorted({"__wrapped__", *self._guard.names} & attributes.keys()):
+            yield name, self._at(attributes[name], f"{where}.{name}")
         for cls in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if _is_library(cls):
                 continue
-            for name in self._guard.names:
-                member = cls.__dict__.get(name)
+            for name, member in list(cls.__dict__.items()):
+                special = name.startswith("__") and isinstance(member, types.FunctionType)
+                runs = special and (name not in NOT_IMPLIED or isinstance(value, type))
+                if not runs and name not in self._guard.names:
+                    continue
                 if isinstance(member, types.MemberDescriptorType):  # of a class with __slots__
                     member = getattr(value, name, None)
-                if member is not None:
-                    yield name, self._at(member, f"{where}.{name}")
+                yield name, self._at(member, f"{where}.{name}")
 
 
 class Code:

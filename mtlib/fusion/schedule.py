@@ -37,9 +37,8 @@ class Schedule:
         for number, step in enumerate(self.steps, 1):
             needed = [n.label for n in self.graph.nodes if n in step.needed]
             if isinstance(step, Call):
-                lines.append(
-                    f"{number}. call {step.node.name}: {', '.join(needed)} -> {step.node.label}"
-                )
+                given = f": {', '.join(needed)}" if needed else ""
+                lines.append(f"{number}. call {step.node.name}{given} -> {step.node.label}")
                 continue
             stored = [n.label for n in self.graph.nodes if n in step.stored]
             inside = [n.label for n in self.graph.nodes if n in fused_into(step)]

@@ -77,6 +77,34 @@ def test_defaults_are_arguments_like_others():
         weights.numpy()[...], labels[...] = 3, 2
 
 
+def weighed(a, b=2, /, c=3, *more, d=5, **named):
+    """A sum in which everything counts differently, wherever it is passed."""
+    total = a * 1 + b * 10 + c * 100 + d * 1000
+    for i, x in enumerate(more):
+        total = total + x * (i + 2) * 7
+    for i, (name, x) in enumerate(named.items()):
+        total = total + x * (i + 3) * len(name) * 11
+    return total
+
+
+WEIGHED = mtlib.fuse(weighed)
+VALUES = st.sampled_from([1, 1.0, True, 2, *(mtlib.full((3,), v) for v in (3, 4))])
+
+
+@given(
+    first=st.sampled_from([ONES, TWOS]),
+    more=st.lists(VALUES, max_size=5),
+    named=st.dictionaries(st.sampled_from(("c", "d", "a", "more", "more0", "named")), VALUES),
+)
+@settings(max_examples=200)
+def test_any_call_is_what_the_function_makes_of_it(first, more, named):
+    """One fused function for all calls, so that none may run the program of another."""
+    if len(more) > 1:
+        named.pop("c", None)
+    result, expected = WEIGHED(first, *more, **named), weighed(first, *more, **named)
+    assert result.tolist() == expected.tolist()
+
+
 def test_passed_by_name_or_by_place_it_is_one_program():
     fused = mtlib.fuse(lambda x, y, by=3, *, up=0: x - y * by + up)
     fused(ONES, TWOS)

@@ -41,6 +41,14 @@ class Config:
     def __getitem__(self, key):
         return self.shift * key
 
+    def __rmul__(self, x):
+        return x * self.shift
+
+
+class Made:
+    def __init__(self):
+        self.rate = RATE
+
 
 CONFIG = Config()
 MODULE = types.ModuleType("settings")
@@ -49,6 +57,7 @@ MODULE.rate = 2
 
 PLACES = {
     "a number": (lambda x: x * RATE, "RATE", [0.5, 0.25, 1, 1.0, -0.0, 0.0, np.float32(0.1)]),
+    "more digits than Python writes": (lambda x: x * (RATE % 7), "RATE", [10**5000, 10**5001]),
     "nan": (lambda x: x * RATE, "RATE", [math.nan, 1]),
     "a flag": (lambda x: x if FLAG else -x, "FLAG", [True, False, None]),
     "a list": (lambda x: x * sum(TABLE) + len(TABLE), "TABLE", [[1, 2], [2, 1, 0], (1, 2)]),
@@ -65,6 +74,7 @@ PLACES = {
     ),
     "in a comprehension": (lambda x: x * sum([RATE * i for i in range(4)]), "RATE", [1, 2]),
     "in a function inside": (lambda x: (lambda: x * RATE)(), "RATE", [1, 2]),
+    "in an object made inside": (lambda x: x * Made().rate, "RATE", [1, 2]),
     "in a fused function": (
         lambda x: decorated(x) + 1,
         "RATE",
@@ -142,6 +152,7 @@ def test_a_builtin_that_is_covered_later(monkeypatch):
         lambda x: x * CONFIG.shift,
         lambda x: x * CONFIG.both,
         lambda x: x * CONFIG[2],
+        lambda x: x * CONFIG,
         lambda x: x * getattr(CONFIG, "shift"),  # noqa: B009
         lambda x, config=CONFIG: x * config.shift,
         lambda x: next(x * c.shift for c in (CONFIG,)),
@@ -290,6 +301,7 @@ def test_dropout():
         np.testing.assert_array_equal(x.grad, y)
         found.add(y.numpy().tobytes())
     assert len(found) == 3
+    assert str(fused.schedule).startswith("1. call rand -> rand1\n2. kernel: x, rand1 -> where")
 
 
 def test_a_seed_gives_a_constant():

@@ -62,6 +62,14 @@ def test_methods(monkeypatch):
     assert Layer.forward.__doc__ == "Words."
 
 
+def test_tensors_of_an_instance_are_arguments_too():
+    layer = Layer(2)
+    for scale, error in ((mtlib.ones(3), ValueError), (mtlib.ones(3).numpy(), TypeError)):
+        layer.scale = scale
+        with pytest.raises(error, match=r"^fuse: the program uses .* shape \(3,\).*pass it as one"):
+            layer.forward(ONES)
+
+
 def test_a_method_with_gradients():
     x = mtlib.ones(3, requires_grad=True)
     Layer(4).forward(x).backward(ONES)
