@@ -29,12 +29,6 @@ def _layer_norm(x, weight, bias, dims, eps):
     return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
 
 
-def _attention(q, k, v, mask, causal, scale):
-    if mask is not None and mask.dtype.kind == "b":  # to naive an array, to a kernel a tensor
-        mask = mask.numpy()
-    return naive.attention(q, k, v, mask, causal, scale)
-
-
 # For each Function, what it computes of the same arguments in operations that can be fused.
 APART: dict[type[Function], Callable] = {
     Linear: _linear,
@@ -42,5 +36,5 @@ APART: dict[type[Function], Callable] = {
     LogSoftmax: naive.log_softmax,
     CrossEntropy: _cross_entropy,
     LayerNorm: _layer_norm,
-    Attention: _attention,
+    Attention: naive.attention,
 }

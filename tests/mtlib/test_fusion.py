@@ -79,6 +79,8 @@ ZIPS = [
     lambda x, y: x * y,
     lambda x, y: x - y * 0.5,
     lambda x, y: mtlib.where(x > y, x, y),
+    lambda x, y: mtlib.where((x > 0.5) ^ (y >= 0), x * (x != y), y),
+    lambda x, y: (x <= y) | (y > 1),
 ]
 
 
