@@ -87,6 +87,8 @@ class Differentiable:
                 f"requires_grad: can only be set on a leaf, and this is the result of "
                 f"{self.grad_fn.name}; detach() gives a leaf"
             )
+        if value and self.dtype.kind != "f":
+            raise TypeError(f"requires_grad: a {self.dtype} tensor has no gradient, only floats do")
         self._requires_grad = bool(value)
 
     def backward(self, gradient=None, retain_graph: bool = False) -> None:
@@ -297,7 +299,7 @@ def _apply(function: type[Function], run: Callable, arguments, mode: Mode):
         output = run(ctx, arguments)
     finally:
         mode.grad_enabled = True
-    if True in needs:
+    if True in needs and output.dtype.kind == "f":
         output = output.detach()  # forward may hold on to what it returned, and so to its node
         output._requires_grad = True
         output.grad_fn = Node(function, ctx, arguments, output.shape)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlib.layout import Shape
 from mtlib.mode import no_grad
-from mtlib.tensor import Tensor
+from mtlib.tensor import BOOL, Tensor
 
 EVERY_ENTRY = 1000  # a larger input is not moved entry by entry, but
 DIRECTIONS = 10  # all at once, this many times
@@ -22,7 +22,8 @@ def gradcheck(fn, inputs, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1
     weighted with fixed random numbers so that no error can hide in a sum, must change as the
     gradient says, to ``atol + rtol · |slope|``.  A large input is moved in all its entries at once,
     each up or down by chance, along a few such directions: one wrong entry changes every slope.
-    Inputs must be float64.  Returns True, or raises ``AssertionError`` that shows the worst entry.
+    Inputs must be float64, or bools.  Returns True, or raises ``AssertionError`` that shows the
+    worst entry.
 
     Source: Press et al., *Numerical Recipes*, 3rd ed., section 5.7.
 
@@ -36,7 +37,7 @@ def gradcheck(fn, inputs, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1
     if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
         raise ValueError("gradcheck: none of the inputs requires a gradient")
     for i, x in enumerate(inputs):
-        if isinstance(x, Tensor) and x.dtype != np.float64:
+        if isinstance(x, Tensor) and x.dtype not in (np.float64, BOOL):
             raise TypeError(f"gradcheck: input {i} is {x.dtype}; the check needs float64")
 
     # Copies, so that nothing of the caller's is moved, and each entry has a place of its own.

@@ -11,7 +11,7 @@ import numpy as np
 from mtlib.layout import as_shape
 from mtlib.memory import flattened
 from mtlib.mode import thread
-from mtlib.tensor import Tensor, float_dtype
+from mtlib.tensor import BOOL, Tensor, float_dtype, tensor_dtype
 
 BLOCK = 1 << 16  # elements that arange makes at a time
 
@@ -19,9 +19,9 @@ BLOCK = 1 << 16  # elements that arange makes at a time
 def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
     """A new tensor holding a copy of ``data``: numbers, nested lists, an array or a tensor.
 
-    Arrays keep float32 or float64; integers, bools and Python numbers become float64, unless
-    ``dtype`` says otherwise.  Raises ``TypeError`` for data that are not real numbers and
-    ``ValueError`` for ragged lists.
+    Floats and bools in arrays keep their dtype, Python's bools become bool, and integers and other
+    numbers float64, unless ``dtype`` says otherwise.  Raises ``TypeError`` for data that are not
+    real numbers and ``ValueError`` for ragged lists.
 
     >>> tensor([[1, 2], [3, 4]])
     tensor([[1., 2.],
@@ -33,8 +33,8 @@ def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
         array = np.asarray(data)
     except ValueError:
         raise ValueError("tensor: the nested lists are ragged: their lengths differ") from None
-    found = float_dtype(array.dtype, "tensor")
-    wanted = found if dtype is None else float_dtype(dtype, "tensor")
+    found = tensor_dtype(array.dtype, "tensor")
+    wanted = found if dtype is None else tensor_dtype(dtype, "tensor")
     result = Tensor.empty(array.shape, wanted, "tensor")
     result.numpy()[...] = array
     result.requires_grad = requires_grad
@@ -44,9 +44,9 @@ def tensor(data, *, dtype=None, requires_grad: bool = False) -> Tensor:
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor that shares the memory of ``array`` and keeps its strides.
 
-    Only for float32 and float64 (``TypeError`` otherwise): other data would have to be copied,
-    which :func:`tensor` does.  Writing to ``array`` changes the tensor behind autograd's back: do
-    not change one that an operation has saved for backward.
+    Only for float32, float64 and bool (``TypeError`` otherwise): other data would have to be
+    copied, which :func:`tensor` does.  Writing to ``array`` changes the tensor behind autograd's
+    back: do not change one that an operation has saved for backward.
 
     >>> import numpy as np
     >>> array = np.zeros((2, 3))
@@ -58,9 +58,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}")
-    if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
+    if array.dtype not in (np.float32, np.float64, BOOL) or not array.dtype.isnative:
         raise TypeError(
-            f"from_numpy: dtype {array.dtype} cannot be shared, only float32 and float64; "
+            f"from_numpy: dtype {array.dtype} cannot be shared, only float32, float64 and bool; "
             "tensor() makes a copy"
         )
     if any(s % array.itemsize for s in array.strides) or not array.flags.aligned:
@@ -72,7 +72,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def _new(shape, dtype, name: str, requires_grad: bool) -> Tensor:
-    result = Tensor.empty(as_shape(shape, name), float_dtype(dtype or np.float64, name), name)
+    result = Tensor.empty(as_shape(shape, name), tensor_dtype(dtype or np.float64, name), name)
     result.requires_grad = requires_grad
     return result
 
@@ -107,7 +107,7 @@ def ones(*shape, dtype=None, requires_grad: bool = False) -> Tensor:
 
 
 def full(shape, fill_value: float, *, dtype=None, requires_grad: bool = False) -> Tensor:
-    """``fill_value`` everywhere.
+    """``fill_value`` everywhere; of a bool, a bool tensor unless ``dtype`` says otherwise.
 
     >>> full((2, 2), 0.5)
     tensor([[0.5, 0.5],
@@ -116,6 +116,7 @@ def full(shape, fill_value: float, *, dtype=None, requires_grad: bool = False) -
     if not isinstance(fill_value, numbers.Real):
         kind = type(fill_value).__name__
         raise TypeError(f"full: the value to fill with must be a real number, got {kind}")
+    dtype = BOOL if dtype is None and isinstance(fill_value, bool) else dtype
     result = _new((shape,), dtype, "full", requires_grad)
     result.storage[...] = fill_value
     return result
@@ -136,7 +137,7 @@ def arange(*bounds, dtype=None, requires_grad: bool = False) -> Tensor:
         length = max(0, math.ceil((stop - start) / step))
     except (OverflowError, ValueError):
         raise ValueError(f"arange: {bounds} has no finite number of steps") from None
-    result = _new((length,), dtype, "arange", requires_grad)
+    result = _new((length,), float_dtype(dtype or np.float64, "arange"), "arange", requires_grad)
     for first in range(0, length, BLOCK):  # so that no second array of this length is made
         block = result.storage[first : first + BLOCK]
         block[...] = start + step * np.arange(first, first + len(block), dtype=np.float64)
@@ -151,7 +152,7 @@ def rand(*shape, dtype=None, requires_grad: bool = False, seed: int | None = Non
     """
     if seed is None and thread.mode.reader is not None:
         return _drawn_later(rand, shape, dtype, requires_grad)
-    result = _new(shape, dtype, "rand", requires_grad)
+    result = _new(shape, float_dtype(dtype or np.float64, "rand"), "rand", requires_grad)
     np.random.default_rng(seed).random(out=result.storage, dtype=result.dtype)
     return result
 
@@ -164,6 +165,6 @@ def randn(*shape, dtype=None, requires_grad: bool = False, seed: int | None = No
     """
     if seed is None and thread.mode.reader is not None:
         return _drawn_later(randn, shape, dtype, requires_grad)
-    result = _new(shape, dtype, "randn", requires_grad)
+    result = _new(shape, float_dtype(dtype or np.float64, "randn"), "randn", requires_grad)
     np.random.default_rng(seed).standard_normal(out=result.storage, dtype=result.dtype)
     return result

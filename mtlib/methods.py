@@ -76,11 +76,15 @@ def _operator(operation):
 _OPERANDS = (Tensor, np.ndarray, np.generic, numbers.Real)
 
 Tensor.__neg__ = maps.neg
+Tensor.__invert__ = maps.logical_not
 Tensor.__add__, Tensor.__radd__ = _operator(zips.add)
 Tensor.__sub__, Tensor.__rsub__ = _operator(zips.sub)
 Tensor.__mul__, Tensor.__rmul__ = _operator(zips.mul)
 Tensor.__truediv__, Tensor.__rtruediv__ = _operator(zips.div)
 Tensor.__pow__, Tensor.__rpow__ = _operator(zips.pow)
+Tensor.__and__, Tensor.__rand__ = _operator(zips.logical_and)
+Tensor.__or__, Tensor.__ror__ = _operator(zips.logical_or)
+Tensor.__xor__, Tensor.__rxor__ = _operator(zips.logical_xor)
 Tensor.__matmul__, Tensor.__rmatmul__ = _operator(fused.matmul)
 # A tensor on the right of a comparison is asked the mirrored question, so no second form is needed.
 Tensor.__eq__, _ = _operator(partial(zips.compare, name="eq"))

@@ -23,7 +23,7 @@ from mtlib.ops.aliases import numpy_names
 from mtlib.ops.lift import lift
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import where
-from mtlib.tensor import Tensor
+from mtlib.tensor import BOOL, Tensor
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -170,9 +170,9 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
 
     Each of L queries looks at S keys and gets a mean of their values, those weighted most whose
     keys are most like it.  Leading dimensions broadcast; ``scale`` is 1/√E unless given.  A
-    ``mask`` stretches to (…, L, S): where an array of bools is False a key is hidden, any other
-    mask is added to the scores.  If ``causal``, query i sees keys 0 to i.  A query for which the
-    mask hides every key gets 0.  Raises ``ValueError`` where shapes do not fit.
+    ``mask`` stretches to (…, L, S): of bools, such as comparisons give, it says which keys are
+    seen; one of floats is added to the scores.  If ``causal``, query i sees keys 0 to i.  A query
+    for which the mask hides every key gets 0.  Raises ``ValueError`` where shapes do not fit.
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017.
 
@@ -188,7 +188,7 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
     q, k, v, mask, (*_, queries, keys), scale = attention_operands(q, k, v, mask, scale)
     scores = matmul(q, k.transpose(-1, -2))  #    (…, L, S)   reads 3LSE, writes LSE + LS
     scores = scores * scale  #                    (…, L, S)   reads 2LS, writes LS
-    if mask is not None and mask.dtype == np.bool_:
+    if mask is not None and mask.dtype == BOOL:
         scores = where(mask, scores, -np.inf)  #  (…, L, S)   reads 3LS, writes LS
     elif mask is not None:
         scores = scores + mask  #                 (…, L, S)   reads 2LS, writes LS

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlib.layout import Shape, as_dim, as_shape, broadcast_shapes, contiguous, expand
 from mtlib.ops.lift import common_dtype, lift
-from mtlib.tensor import Tensor
+from mtlib.tensor import BOOL, Tensor
 
 
 def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape, Shape]:
@@ -213,7 +213,7 @@ def linear_operands(x: Tensor, weight: Tensor, bias: Tensor | None) -> list[Tens
 def attention_operands(q: Tensor, k: Tensor, v: Tensor, mask, scale: float | None):
     """(q, k, v, mask, scores, scale): tensors of one dtype, and the shape (…, L, S) of the scores.
 
-    A mask of bools stays an array of bools.
+    A mask of bools stays what it is.
 
     >>> import mtlib
     >>> q, k, v = mtlib.ones(2, 5, 4), mtlib.ones(3, 4), mtlib.ones(3, 6)
@@ -244,7 +244,7 @@ def attention_operands(q: Tensor, k: Tensor, v: Tensor, mask, scale: float | Non
     if mask is not None:
         _shapes("attention", {"mask": mask})
         expand(contiguous(mask.shape), scores, "attention: mask")
-        if mask.dtype != np.bool_:
+        if mask.dtype != BOOL:
             operands.append(mask)
     if scale is None:
         scale = max(1, q.shape[-1]) ** -0.5

@@ -20,21 +20,34 @@ DIGITS = 4  # after the point, when shown
 SHOWN_IN_FULL = 1000  # elements; a larger tensor is shown by its corners
 
 
-def float_dtype(dtype, name: str) -> np.dtype:
-    """The dtype to hold data of ``dtype``: float32 and float64 stay, integers become float64.
+BOOL = np.dtype(np.bool_)
 
-    >>> float_dtype("float32", "tensor"), float_dtype(int, "tensor")
-    (dtype('float32'), dtype('float64'))
+
+def tensor_dtype(dtype, name: str) -> np.dtype:
+    """The dtype to hold data of ``dtype``: float32, float64 and bool stay, integers become float64.
+
+    >>> tensor_dtype("float32", "tensor"), tensor_dtype(bool, "tensor"), tensor_dtype(int, "tensor")
+    (dtype('float32'), dtype('bool'), dtype('float64'))
     """
     try:
         dtype = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"{name}: {dtype!r} is not a dtype; use float32 or float64") from None
-    if dtype in (np.float32, np.float64):
+    if dtype in (np.float32, np.float64, BOOL):
         return np.dtype(dtype.type)  # NumPy's one object for it, which is quick to compare
-    if dtype.kind in "iub":
+    if dtype.kind in "iu":
         return np.dtype(np.float64)
     raise TypeError(f"{name}: dtype {dtype} is not supported; use float32 or float64")
+
+
+def float_dtype(dtype, name: str) -> np.dtype:
+    """The same for what only floats can be: bools become float64 too.
+
+    >>> float_dtype("float32", "rand"), float_dtype(bool, "rand")
+    (dtype('float32'), dtype('float64'))
+    """
+    found = tensor_dtype(dtype, name)
+    return np.dtype(np.float64) if found == BOOL else found
 
 
 class Tensor(Differentiable):
@@ -85,7 +98,7 @@ class Tensor(Differentiable):
 
     @property
     def dtype(self) -> np.dtype:
-        """float32 or float64, as a NumPy dtype.
+        """float32, float64 or bool, as a NumPy dtype.
 
         >>> import mtlib
         >>> mtlib.zeros(2, dtype="float32").dtype
@@ -177,7 +190,7 @@ class Tensor(Differentiable):
             _check_no_gradient_lost(function.__name__, (args, kwargs), result)
         return result
 
-    def item(self) -> float:
+    def item(self) -> float | bool:
         """The value of a tensor of one element, as a Python number.
 
         >>> import mtlib
@@ -241,7 +254,7 @@ class Tensor(Differentiable):
 
     def __repr__(self) -> str:
         values = self.numpy()
-        if self.size <= SHOWN_IN_FULL:
+        if self.dtype != BOOL and self.size <= SHOWN_IN_FULL:
             # What would show as 0 is 0: the sign of a rounding error differs between machines.
             values = np.where(np.abs(values) < 0.5 * 10.0**-DIGITS, 0, values)
         text = np.array2string(
@@ -259,7 +272,7 @@ class Tensor(Differentiable):
         )
         if self.size == 0:
             text += f", shape={self.shape}"
-        if self.dtype != np.float64:
+        if self.dtype == np.float32 or (self.dtype == BOOL and self.size == 0):
             text += f", dtype={self.dtype}"
         if self.grad_fn is not None:
             text += f", grad_fn={self.grad_fn}"

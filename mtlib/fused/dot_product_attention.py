@@ -8,8 +8,10 @@ from mtlib.autograd import Function
 from mtlib.kernels import attention as kernels
 from mtlib.kernels.attention import Stack
 from mtlib.memory import flattened
+from mtlib.mode import thread
 from mtlib.operands import attention_operands
-from mtlib.tensor import Tensor
+from mtlib.ops.lift import lift
+from mtlib.tensor import BOOL, Tensor
 from mtlib.trace import Recording
 
 
@@ -64,9 +66,9 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
     """softmax(q kᵀ · scale + mask) v for q (…, L, E), k (…, S, E) and v (…, S, Ev): (…, L, Ev).
 
     Leading dimensions broadcast; ``scale`` is 1/√E unless given.  A ``mask`` stretches to
-    (…, L, S): where an array of bools is False a key is hidden, any other mask is added to the
-    scores.  If ``causal``, query i sees keys 0 to i.  A query for which the mask hides every key
-    gets 0.  Raises ``ValueError`` where shapes do not fit.
+    (…, L, S): of bools, such as comparisons give, it says which keys are seen; one of floats is
+    added to the scores.  If ``causal``, query i sees keys 0 to i.  A query for which the mask hides
+    every key gets 0.  Raises ``ValueError`` where shapes do not fit.
 
     Memory grows with L + S: neither direction makes an array of L·S scores, unless the mask
     requires a gradient.  Operands are read through their strides.
@@ -81,8 +83,8 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
             [0.5]])
     """
     q, k, v, mask, scores, scale = attention_operands(q, k, v, mask, scale)
-    if isinstance(mask, np.ndarray):
-        mask = Tensor(*flattened(mask))  # of bools: to the kernel a tensor as any other
+    if isinstance(mask, np.ndarray):  # of bools: shared, but a program being read owns all it has
+        mask = lift(mask, BOOL, "attention") if thread.mode.reading else Tensor(*flattened(mask))
     batch = scores[:-2]
     q, k, v = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
     if mask is not None and mask.shape != scores:

@@ -10,7 +10,7 @@ from mtlib.kernels.matmul import plan
 from mtlib.layout import expand, permute, view
 from mtlib.memory import allocate
 from mtlib.operands import linear_operands, matmul_operands
-from mtlib.tensor import Tensor
+from mtlib.tensor import BOOL, Tensor
 
 
 class MatMul(Function):
@@ -85,7 +85,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     tensor([[ 42.,  48.,  54.],
             [114., 136., 158.]])
     """
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.storage.dtype is b.storage.dtype:
+    tensors = isinstance(a, Tensor) and isinstance(b, Tensor)
+    if tensors and a.storage.dtype is b.storage.dtype != BOOL:
         left, right = a.layout.shape, b.layout.shape
         if len(left) == len(right) == 2 and left[1] == right[0]:
             return MatMul.apply(a, b)  # for a small product, more checks would take longer

@@ -42,9 +42,9 @@ class Node:
         return self.layout.shape
 
     @property
-    def value(self) -> float | None:
+    def value(self) -> float | bool | None:
         """The number that every element is, if that is known."""
-        return self.how if self.kind == "constant" and isinstance(self.how, float) else None
+        return self.how if self.kind == "constant" and isinstance(self.how, (float, bool)) else None
 
     @property
     def is_elementwise(self) -> bool:

@@ -55,7 +55,9 @@ WRITTEN = {
     "maximum": _call("maximum", 2),
     "minimum": _call("minimum", 2),
     "where": _call("where", 3),
-    **{name: _call(name, 2, wide=True) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "logical_not": _call("logical_not", 1),
+    **{name: _call(name, 2) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{name: _call(name, 2) for name in ("logical_and", "logical_or", "logical_xor")},
 }
 
 # What a reduction starts from, and the function that it folds with.
@@ -67,9 +69,9 @@ FOLDS = {"sum": ("0", "add"), "reduce": ("0", "add"), "prod": ("1", "mul")} | {
 # The Functions that are read by what they are called; a comparison says itself which it is.
 PRIMITIVES = (
     *(maps.Cast, maps.Neg, maps.Exp, maps.Log, maps.Sqrt, maps.ReLU, maps.Sigmoid, maps.Tanh),
-    *(maps.GELU, maps.GELUSlope, views.Contiguous, views.Scatter),
+    *(maps.GELU, maps.GELUSlope, maps.Not, views.Contiguous, views.Scatter),
     *(zips.Add, zips.Sub, zips.Mul, zips.Div, zips.Pow, zips.Maximum, zips.Minimum),
-    *(zips.Where, zips.Compare),
+    *(zips.Where, zips.Compare, zips.And, zips.Or, zips.Xor),
     *(reductions.Sum, reductions.ReduceAdd, reductions.Prod, reductions.Max, reductions.Min),
     *(views.View, views.Permute, views.Expand, views.Index),
 )
@@ -90,14 +92,16 @@ def namespace(each) -> dict[str, object]:
     """What the source of a kernel can name; ``each`` is the loop that threads share."""
     plain = ("sqrt", "relu", "gelu", "gelu_slope", "pow", "maximum", "minimum", "where")
     compared = ("eq", "ne", "lt", "le", "gt", "ge")
+    logical = ("logical_not", "logical_and", "logical_or", "logical_xor")
     return {
-        **{name: getattr(scalars, name) for name in (*plain, *compared)},
+        **{name: getattr(scalars, name) for name in (*plain, *compared, *logical)},
         **{name: getattr(transcendental, name) for name in ("exp", "log", "sigmoid", "tanh")},
         **{f"fold_{name}": getattr(folds, name) for name in ("add", "mul", "maximum", "minimum")},
         **{name: getattr(folds, name) for name in ("share", "blocks", "block", "add_block")},
         "zeros": np.zeros,
         "float32": np.float32,
         "float64": np.float64,
+        "bool": bool,
         "inf": np.inf,
         "nan": np.nan,
         "each": each,

@@ -14,7 +14,6 @@ from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
 from mtlib.fused.dot_product_attention import Attention
 from mtlib.fused.normalization import LayerNorm
 from mtlib.fused.products import Linear, matmul
-from mtlib.mode import treated
 
 
 def _linear(x, weight, bias):
@@ -30,13 +29,6 @@ def _layer_norm(x, weight, bias, dims, eps):
     return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
 
 
-def _attention(q, k, v, mask, causal, scale):
-    if mask is not None and mask.dtype.kind == "b":  # to naive an array, to a kernel a tensor
-        with treated(reader=None):  # an array, which no Function made and which has no node
-            mask = mask.numpy()
-    return naive.attention(q, k, v, mask, causal, scale)
-
-
 # For each Function, what it computes of the same arguments in operations that can be fused.
 APART: dict[type[Function], Callable] = {
     Linear: _linear,
@@ -44,5 +36,5 @@ APART: dict[type[Function], Callable] = {
     LogSoftmax: naive.log_softmax,
     CrossEntropy: _cross_entropy,
     LayerNorm: _layer_norm,
-    Attention: _attention,
+    Attention: naive.attention,
 }

@@ -104,8 +104,22 @@ def zip3_kernel(f):
                 p = start_of_row(row, table, 2) + first * sa
                 q = start_of_row(row, table, 3) + first * sb
                 r = start_of_row(row, table, 4) + first * sc
-                for i in range(n):
-                    out[o + i * so] = f(a[p + i * sa], b[q + i * sb], c[r + i * sc])
+                z, x, y, w = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(r)
+                beside, count = so == 1 and sa == 1, np.uintp(n)
+                if beside and sb == 1 and sc == 1:
+                    for i in range(count):
+                        out[z + i] = f(a[x + i], b[y + i], c[w + i])
+                elif beside and sb == 1 and sc == 0:
+                    only = c[w]
+                    for i in range(count):
+                        out[z + i] = f(a[x + i], b[y + i], only)
+                elif beside and sb == 0 and sc == 1:
+                    only = b[y]
+                    for i in range(count):
+                        out[z + i] = f(a[x + i], only, c[w + i])
+                else:
+                    for i in range(n):
+                        out[o + i * so] = f(a[p + i * sa], b[q + i * sb], c[r + i * sc])
 
         return loop
 
@@ -113,6 +127,7 @@ def zip3_kernel(f):
 
 
 copy = map_kernel(scalars.copy)
+logical_not = map_kernel(scalars.logical_not)
 neg = map_kernel(scalars.neg)
 exp = map_kernel(transcendental.exp, full_vectors)
 log = map_kernel(transcendental.log, full_vectors)
@@ -136,5 +151,8 @@ lt = zip_kernel(scalars.lt)
 le = zip_kernel(scalars.le)
 gt = zip_kernel(scalars.gt)
 ge = zip_kernel(scalars.ge)
+logical_and = zip_kernel(scalars.logical_and)
+logical_or = zip_kernel(scalars.logical_or)
+logical_xor = zip_kernel(scalars.logical_xor)
 
 where = zip3_kernel(scalars.where)

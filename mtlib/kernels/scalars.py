@@ -1,7 +1,7 @@
 """The functions of one, two or three numbers that loop nests are made of.
 
 Plain Python, which Numba compiles into each loop.  Where several answers are possible they give
-NumPy's: NaN spreads, division by zero is infinite, and comparisons give 1 or 0.
+NumPy's: NaN spreads, division by zero is infinite, and comparisons with NaN are false.
 """
 
 import math
@@ -23,6 +23,11 @@ def copy(x):
 @register_jitable
 def neg(x):
     return -x
+
+
+@register_jitable
+def logical_not(x):
+    return not x
 
 
 @register_jitable
@@ -90,32 +95,47 @@ def minimum(x, y):
 
 @register_jitable
 def eq(x, y):
-    return 1 if x == y else 0
+    return x == y
 
 
 @register_jitable
 def ne(x, y):
-    return 1 if x != y else 0
+    return x != y
 
 
 @register_jitable
 def lt(x, y):
-    return 1 if x < y else 0
+    return x < y
 
 
 @register_jitable
 def le(x, y):
-    return 1 if x <= y else 0
+    return x <= y
 
 
 @register_jitable
 def gt(x, y):
-    return 1 if x > y else 0
+    return x > y
 
 
 @register_jitable
 def ge(x, y):
-    return 1 if x >= y else 0
+    return x >= y
+
+
+@register_jitable
+def logical_and(x, y):
+    return x & y
+
+
+@register_jitable
+def logical_or(x, y):
+    return x | y
+
+
+@register_jitable
+def logical_xor(x, y):
+    return x ^ y
 
 
 # --- Of three -------------------------------------------------------------------------------------

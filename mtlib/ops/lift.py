@@ -11,13 +11,13 @@ from mtlib.kernels.walk import plan
 from mtlib.layout import Layout, Shape, broadcast_shapes, dense_like
 from mtlib.memory import allocate
 from mtlib.ops.views import Expand
-from mtlib.tensor import Tensor, float_dtype
+from mtlib.tensor import BOOL, Tensor, tensor_dtype
 
 
-def run(kernel, name: str, *operands: Tensor) -> Tensor:
-    """A new tensor filled by ``kernel`` from operands of one shape; its dtype is the last's."""
+def run(kernel, name: str, *operands: Tensor, dtype: np.dtype | None = None) -> Tensor:
+    """A new tensor filled by ``kernel`` from operands of one shape; of the last's dtype if None."""
     layout, table, size = _together(*[x.layout for x in operands])
-    out = Tensor(allocate(layout.shape, operands[-1].storage.dtype, name), layout)
+    out = Tensor(allocate(layout.shape, dtype or operands[-1].storage.dtype, name), layout)
     if size:
         kernel(out.storage, *[x.storage for x in operands], table, work=size)
     return out
@@ -30,15 +30,19 @@ def _together(*layouts: Layout) -> tuple[Layout, np.ndarray, int]:
     return layout, plan(layout, *layouts), layout.size
 
 
-def operands(name: str, *values) -> list[Tensor]:
-    """``values`` as tensors of one dtype and, by stretching, of one shape.
-
-    A number takes the dtype of the tensors and arrays beside it; among those, float64 wins.
-    """
-    if _alike(values):
+def operands(name: str, *values, bools: bool = False) -> list[Tensor]:
+    """``values`` as tensors of their :func:`common_dtype` and, by stretching, of one shape."""
+    if _alike(values) and (bools or values[0].storage.dtype != BOOL):
         return list(values)
-    dtype = common_dtype(name, *values)
+    dtype = common_dtype(name, *values, bools=bools)
     return stretched(name, *((value, dtype) for value in values))
+
+
+def bool_operands(name: str, *values) -> list[Tensor]:
+    """``values`` as bools of one shape, for what takes nothing else."""
+    if common_dtype(name, *values, bools=True) != BOOL:
+        raise TypeError(f"{name}: takes bools, such as comparisons give, and no numbers")
+    return operands(name, *values, bools=True)
 
 
 def _alike(values) -> bool:
@@ -52,12 +56,19 @@ def _alike(values) -> bool:
     return True
 
 
-def common_dtype(name: str, *values) -> np.dtype:
-    """The dtype that ``values`` can be computed in together."""
-    found = [d for x in values if (d := _own_dtype(x, name)) is not None]
-    if not found:
+def common_dtype(name: str, *values, bools: bool = False) -> np.dtype:
+    """The dtype that ``values`` can be computed in together.
+
+    Numbers and bools take the dtype of the floats beside them; among those, float64 wins.  Without
+    any it is float64, unless all are bools and ``bools`` says that they may stay so.
+    """
+    found = {_own_dtype(x, name) for x in values}
+    if bools and found == {BOOL}:
+        return BOOL
+    floats = found - {BOOL, None}
+    if not floats:
         return np.dtype(np.float64)
-    return found[0] if len(set(found)) == 1 else np.result_type(*found)
+    return floats.pop() if len(floats) == 1 else np.result_type(*floats)
 
 
 def stretched(name: str, *pairs) -> list[Tensor]:
@@ -72,13 +83,15 @@ def _shape(value) -> Shape:
 
 
 def _own_dtype(value, name: str) -> np.dtype | None:
-    """The float dtype that ``value`` brings with it; None for a number, which brings none."""
+    """The dtype that ``value`` brings with it; None for a number, which brings none."""
     if isinstance(value, Tensor):
         return value.dtype
-    if isinstance(value, (numbers.Real, np.bool_)):
+    if isinstance(value, (bool, np.bool_)):
+        return BOOL
+    if isinstance(value, numbers.Real):
         return None
     if isinstance(value, (np.ndarray, np.generic)):
-        return float_dtype(value.dtype, name)
+        return tensor_dtype(value.dtype, name)
     raise TypeError(f"{name}: an operand must be a tensor or a number, got {type(value).__name__}")
 
 

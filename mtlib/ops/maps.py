@@ -5,9 +5,9 @@ from __future__ import annotations
 from mtlib.autograd import Function
 from mtlib.kernels import elementwise
 from mtlib.kernels.walk import plan
-from mtlib.ops.lift import operands, run
+from mtlib.ops.lift import bool_operands, operands, run
 from mtlib.ops.zips import where
-from mtlib.tensor import Tensor, float_dtype
+from mtlib.tensor import BOOL, Tensor, tensor_dtype
 
 
 class _Map(Function):
@@ -44,6 +44,16 @@ class Neg(_Map):
     @staticmethod
     def backward(ctx, d):
         return -d
+
+
+class Not(_Map):
+    """Whether it is not true."""
+
+    name = "logical_not"
+
+    @staticmethod
+    def forward(ctx, a):
+        return run(elementwise.logical_not, "logical_not", a)
 
 
 class Exp(_Map):
@@ -177,18 +187,22 @@ class GELUSlope(_Map):
 
 
 def to(a: Tensor, dtype) -> Tensor:
-    """This tensor if it has ``dtype`` (float32 or float64) already, else a copy that does.
+    """This tensor if it has ``dtype`` (float32, float64 or bool) already, else a copy that does.
+
+    As bools, all but 0 is true.
 
     >>> import mtlib
     >>> mtlib.ones(2).to("float32")
     tensor([1., 1.], dtype=float32)
     """
-    dtype = float_dtype(dtype, "to")
+    dtype = tensor_dtype(dtype, "to")
     return a if a.dtype == dtype else Cast.apply(a, dtype)
 
 
 def _tensor(a, name: str) -> Tensor:
-    return a if isinstance(a, Tensor) else operands(name, a)[0]
+    """``a`` as a tensor of floats; bools count as 0 and 1."""
+    floats = isinstance(a, Tensor) and a.storage.dtype != BOOL
+    return a if floats else operands(name, a)[0]
 
 
 def neg(a) -> Tensor:
@@ -198,7 +212,19 @@ def neg(a) -> Tensor:
     >>> -mtlib.tensor([1.0, -2.0])
     tensor([-1.,  2.])
     """
+    if isinstance(a, Tensor) and a.dtype == BOOL:
+        raise TypeError("neg: a bool tensor has no negative; ~ inverts it")
     return Neg.apply(_tensor(a, "neg"))
+
+
+def logical_not(a) -> Tensor:
+    """~a for bools: whether it is not true.
+
+    >>> import mtlib
+    >>> ~(mtlib.arange(3) > 1)
+    tensor([ True,  True, False])
+    """
+    return Not.apply(*bool_operands("logical_not", a))
 
 
 def exp(a) -> Tensor:

@@ -29,7 +29,7 @@ from mtlib.kernels import reduce as kernels
 from mtlib.layout import as_dims
 from mtlib.ops.aliases import numpy_names
 from mtlib.ops.zips import where
-from mtlib.tensor import Tensor
+from mtlib.tensor import BOOL, Tensor
 
 
 def _run(fold, name: str, a: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
@@ -112,8 +112,8 @@ class Prod(Reduce):
         # In float64, as the product of all may be out of range where that of the others is not.
         filled = where(is_zero, 1, a).to("float64")
         others = (filled.prod(dims, keepdim=True) / filled).to(a.dtype)
-        zeros = is_zero.sum(dims, keepdim=True)  # among the others: one less where a itself is 0
-        return d * where(zeros - is_zero == 0, others, 0)
+        zeros = is_zero.sum(dims, keepdim=True)
+        return d * where(zeros == is_zero, others, 0)  # no other but a itself, if that, is 0
 
 
 class Max(Reduce):
@@ -138,7 +138,8 @@ class Min(Reduce):
 
 def _shared(d: Tensor, a: Tensor, y: Tensor, dims) -> Tensor:
     ties = a == y
-    return where(ties, d / ties.sum(dims, keepdim=True), 0)  # 0 times an infinite d were nan
+    count = ties.to(d.dtype).sum(dims, keepdim=True)
+    return where(ties, d / count, 0)  # chosen and not multiplied: 0 times an infinite d is nan
 
 
 # --- As they are called ---------------------------------------------------------------------------
@@ -155,6 +156,9 @@ def _reduce(function, a: Tensor, dim, keepdim: bool) -> Tensor:
             f"{function.name}: shape {a.shape} has nothing to reduce over dim {dim}, and there is "
             "no largest or smallest of nothing"
         )
+    if a.dtype == BOOL:
+        folded = function.apply(a.to("float64"), dims, keepdim)
+        return folded.to(BOOL) if function in (Max, Min) else folded
     return function.apply(a, dims, keepdim)
 
 
@@ -175,6 +179,8 @@ def reduce(a: Tensor, how: str, dim=None, keepdim: bool = False) -> Tensor:
 @numpy_names
 def sum(a: Tensor, dim=None, keepdim: bool = False) -> Tensor:
     """The sum over ``dim``: one dimension, a tuple of them, or all (None).
+
+    Of bools, how many are true: as a float64, as there are no tensors of integers.
 
     >>> import mtlib
     >>> mtlib.arange(6).view(2, 3).sum(0)

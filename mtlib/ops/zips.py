@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from mtlib.autograd import Function
 from mtlib.kernels import elementwise
-from mtlib.mode import no_grad
-from mtlib.ops.lift import common_dtype, operands, run, stretched
-from mtlib.tensor import Tensor
+from mtlib.ops.lift import bool_operands, common_dtype, operands, run, stretched
+from mtlib.tensor import BOOL, Tensor
 
 
 class _Zip(Function):
@@ -98,7 +97,7 @@ class Pow(_Zip):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
         da = where(b == 0, 0, d * b * a ** (b - 1)) if need_a else None
-        db = where((a == 0) * (b >= 0), 0, d * a**b * a.log()) if need_b else None
+        db = where((a == 0) & (b >= 0), 0, d * a**b * a.log()) if need_b else None
         return da, db
 
 
@@ -146,7 +145,7 @@ def _won(d: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
 
 
 class Where(_Zip):
-    """y = a where the condition is not 0, else b"""
+    """y = a where the condition is true (of numbers: not 0), else b"""
 
     name = "where"
 
@@ -165,27 +164,58 @@ class Where(_Zip):
 
 
 class Compare(_Zip):
-    """1 where the comparison holds, else 0.  A step has no slope to speak of, so no backward."""
+    """Whether the comparison holds: bools, which have no slope, so no backward."""
 
     name = "compare"
 
     @staticmethod
     def forward(ctx, a, b, name):
-        return run(getattr(elementwise, name), name, a, b)
+        return run(getattr(elementwise, name), name, a, b, dtype=BOOL)
+
+
+class And(_Zip):
+    """Whether both are true."""
+
+    name = "logical_and"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return run(elementwise.logical_and, "logical_and", a, b)
+
+
+class Or(_Zip):
+    """Whether one of them is true, or both."""
+
+    name = "logical_or"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return run(elementwise.logical_or, "logical_or", a, b)
+
+
+class Xor(_Zip):
+    """Whether one of them is true, and not both."""
+
+    name = "logical_xor"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return run(elementwise.logical_xor, "logical_xor", a, b)
 
 
 # --- As they are called ---------------------------------------------------------------------------
 
 
 def add(a, b) -> Tensor:
-    """a + b, broadcast.
+    """a + b, broadcast; of bools, whether one of them is true.
 
     >>> import mtlib
     >>> mtlib.ones(2, 1) + mtlib.arange(3)
     tensor([[1., 2., 3.],
             [1., 2., 3.]])
     """
-    return Add.apply(*operands("add", a, b))
+    a, b = operands("add", a, b, bools=True)
+    return (Or if a.storage.dtype == BOOL else Add).apply(a, b)
 
 
 def sub(a, b) -> Tensor:
@@ -195,17 +225,21 @@ def sub(a, b) -> Tensor:
     >>> 1 - mtlib.arange(3)
     tensor([ 1.,  0., -1.])
     """
-    return Sub.apply(*operands("sub", a, b))
+    a, b = operands("sub", a, b, bools=True)
+    if a.storage.dtype == BOOL:
+        raise TypeError("sub: bools have no difference; ^ tells where they differ, ~ inverts them")
+    return Sub.apply(a, b)
 
 
 def mul(a, b) -> Tensor:
-    """a · b, broadcast.
+    """a · b, broadcast; of bools, whether both are true.
 
     >>> import mtlib
     >>> mtlib.arange(3) * 2
     tensor([0., 2., 4.])
     """
-    return Mul.apply(*operands("mul", a, b))
+    a, b = operands("mul", a, b, bools=True)
+    return (And if a.storage.dtype == BOOL else Mul).apply(a, b)
 
 
 def div(a, b) -> Tensor:
@@ -235,7 +269,7 @@ def maximum(a, b) -> Tensor:
     >>> mtlib.maximum(mtlib.arange(4), 2)
     tensor([2., 2., 2., 3.])
     """
-    return Maximum.apply(*operands("maximum", a, b))
+    return Maximum.apply(*operands("maximum", a, b, bools=True))
 
 
 def minimum(a, b) -> Tensor:
@@ -245,28 +279,62 @@ def minimum(a, b) -> Tensor:
     >>> mtlib.minimum(mtlib.arange(4), 2)
     tensor([0., 1., 2., 2.])
     """
-    return Minimum.apply(*operands("minimum", a, b))
+    return Minimum.apply(*operands("minimum", a, b, bools=True))
 
 
 def where(condition, a, b) -> Tensor:
-    """a where the condition is not 0, else b, broadcast.
+    """a where the condition is true (of numbers: not 0), else b, broadcast.
 
     >>> import mtlib
     >>> x = mtlib.arange(4)
     >>> mtlib.where(x > 1, x, -1)
     tensor([-1., -1.,  2.,  3.])
     """
-    dtype = common_dtype("where", a, b)
-    own = common_dtype("where", condition)  # a condition keeps its own dtype, and lends it to none
+    dtype = common_dtype("where", a, b, bools=True)
+    own = common_dtype(
+        "where", condition, bools=True
+    )  # a condition keeps its own dtype, and lends it to none
     return Where.apply(*stretched("where", (condition, own), (a, dtype), (b, dtype)))
 
 
 def compare(a, b, name: str) -> Tensor:
-    """1 where ``a name b`` holds, else 0; ``name`` is one of eq ne lt le gt ge.
+    """Whether ``a name b`` holds, as bools; ``name`` is one of eq ne lt le gt ge.
 
     >>> import mtlib
     >>> mtlib.arange(3) >= 1
-    tensor([0., 1., 1.])
+    tensor([False,  True,  True])
     """
-    with no_grad():
-        return Compare.apply(*operands(name, a, b), name)
+    return Compare.apply(*operands(name, a, b, bools=True), name)
+
+
+def logical_and(a, b) -> Tensor:
+    """a & b for bools, broadcast: whether both are true.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x > 0) & (x < 3)
+    tensor([False,  True,  True, False])
+    """
+    return And.apply(*bool_operands("logical_and", a, b))
+
+
+def logical_or(a, b) -> Tensor:
+    """a | b for bools, broadcast: whether one of them is true, or both.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x < 1) | (x > 2)
+    tensor([ True, False, False,  True])
+    """
+    return Or.apply(*bool_operands("logical_or", a, b))
+
+
+def logical_xor(a, b) -> Tensor:
+    """a ^ b for bools, broadcast: whether they differ.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x > 0) ^ (x > 2)
+    tensor([False,  True,  True, False])
+    """
+    return Xor.apply(*bool_operands("logical_xor", a, b))

@@ -33,6 +33,15 @@ PROGRAMS = {
     "powers": lambda x, y, w: x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5,
     "extremes": lambda x, y, w: mtlib.maximum(x, y) - mtlib.minimum(x, 0.1),
     "where": lambda x, y, w: mtlib.where(x > y, x * 2, y) + (x <= 0) * y,
+    "masks": lambda x, y, w: (
+        mtlib.where((x > 0) & (y <= x) | ~(y < 1), x, y) * (x != y),
+        (x > 0).sum(1) * y[:, 0] + (x > y).mean(),
+        (x > y) ^ (y[:1] > 0),
+    ),
+    "a mask looked at twice": lambda x, y, w: (
+        lambda m: mtlib.where(m[:, ::-1], x, y) + m.T.reshape(4, 6) * x
+    )(x > y),
+    "bools counted": lambda x, y, w: (x > y).to("float32").sum(0) * x + (x > 0).max(1, True) * y,
     "one row of y": lambda x, y, w: x / (y[0] * y[0] + 1),
     "one column of y": lambda x, y, w: x * y[:, :1],
     "sums": lambda x, y, w: (x * y).sum(1) + x.sum((0, 1)) - y.sum(1),
@@ -75,6 +84,9 @@ PROGRAMS = {
     "rows as they are": lambda x, y, w: fused.layer_norm(x, 6) * fused.layer_norm(y, (4, 6)),
     "a loss": lambda x, y, w: fused.cross_entropy(x * 2, [0, 3, 5, 1]),
     "attention": lambda x, y, w: fused.attention(x, y, x + y),
+    "attention with a mask": lambda x, y, w: fused.attention(
+        x, y, x, (x @ y.T > 0) | (x[0, 0] > 9)
+    ),
     "causal attention": lambda x, y, w: fused.attention(x, y, x, np.eye(4) == 0, causal=True),
     "several results": lambda x, y, w: (x * y, (x * y).sum(1), w.T, x > y),
     "an input": lambda x, y, w: x,
@@ -161,6 +173,8 @@ ZIPS = [
     lambda x, y: x * y,
     lambda x, y: x - y * 0.5,
     lambda x, y: mtlib.where(x > y, x, y),
+    lambda x, y: mtlib.where((x > 0.5) ^ (y >= 0), x * (x != y), y),
+    lambda x, y: (x <= y) | (y > 1),
 ]
 
 
@@ -272,6 +286,8 @@ PLAIN = {
     "gelu_slope": _gelu_slope,
     "pow": operator.pow,
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
+    "bool": bool,
     "share": lambda n, parts, part: (n * part // parts, n * (part + 1) // parts),
     "float32": np.float32,
     "float64": np.float64,

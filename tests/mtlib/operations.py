@@ -141,10 +141,24 @@ COMPARISONS = [
     Operation(
         (f"Tensor.__{name}__", "compare"),
         getattr(operator, name),
-        lambda a, b, name=name: getattr(operator, name)(a, b).astype(float),
+        getattr(operator, name),
         ("tied", "tied"),
     )
     for name in ("eq", "ne", "lt", "le", "gt", "ge")
+]
+
+# Of bools; tested in test_bools.
+LOGIC = [
+    Operation(("logical_not", "Tensor.__invert__"), operator.invert, np.logical_not),
+    *(
+        Operation(
+            (f"logical_{name}", f"Tensor.__{name}__", f"Tensor.__r{name}__"),
+            getattr(operator, f"{name}_" if name != "xor" else name),
+            getattr(np, f"logical_{name}"),
+            ("any", "any"),
+        )
+        for name in ("and", "or", "xor")
+    ),
 ]
 
 

@@ -15,6 +15,7 @@ from .operations import (
     COMPARISONS,
     COMPOSITES,
     ELSEWHERE,
+    LOGIC,
     MAPS,
     PLACES,
     REDUCTIONS,
@@ -24,7 +25,7 @@ from .operations import (
     public_functions,
 )
 
-TABLE = [*MAPS, *ZIPS, WHERE, *COMPARISONS, *REDUCTIONS, *VIEWS]
+TABLE = [*MAPS, *ZIPS, WHERE, *COMPARISONS, *LOGIC, *REDUCTIONS, *VIEWS]
 SILENT = {"__slots__", "__doc__", "__module__", "__weakref__", "__dict__"}
 
 

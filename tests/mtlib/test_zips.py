@@ -36,9 +36,10 @@ def pairs(draw, domains, whole=None, dtypes=DTYPES):
 def test_forward(op, data):
     a, b = data.draw(pairs(op.domains))
     result = op.call(a.tensor, b.tensor)
-    assert result.dtype == np.result_type(a.array.dtype, b.array.dtype)  # NumPy's promotion
-    arrays = [x.array.astype(result.dtype) for x in (a, b)]
-    if op.ulps == 0 and result.dtype == np.float32:  # one rounding, not two
+    common = np.result_type(a.array.dtype, b.array.dtype)  # NumPy's promotion
+    assert result.dtype == (bool if op in COMPARISONS else common)
+    arrays = [x.array.astype(common) for x in (a, b)]
+    if op in COMPARISONS or (op.ulps == 0 and common == np.float32):  # one rounding, not two
         np.testing.assert_array_equal(result, op.reference(*arrays))
     else:
         check_values(op, result, arrays)
