@@ -22,7 +22,7 @@ ifeq ($(STALE),yes)
 .PHONY: $(READY)
 endif
 
-.PHONY: help setup lab test notebooks figures bench format lock clean
+.PHONY: help setup lab test notebooks pull figures bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +66,9 @@ test: setup ## every check: ruff, then tests, doctests and notebooks in one pyte
 notebooks: setup ## run every notebook's .md again and store the outputs in its .ipynb
 	$(VENV_PYTHON) scripts/notebooks.py build
 
+pull: setup ## bring cells that were edited in an .ipynb alone over to its .md
+	$(VENV_PYTHON) scripts/notebooks.py pull
+
 figures: setup ## render the gallery again
 	$(VENV_PYTHON) -m mt_diagrams render --all -o diagrams/gallery
 
@@ -73,7 +76,8 @@ bench: setup ## compare speed with NumPy (QUICK=1 takes a minute instead of ten)
 	$(VENV_PYTHON) -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick)
 
 # In a pair the .md is what people edit, so its cells are formatted there; `make notebooks` follows.
-format: setup ## put code and the notebooks' .md into ruff's format
+# With `pull` before, it has all cells, and the .ipynb knows it.
+format: pull ## put code and the notebooks' .md into ruff's format
 	$(VENV_PYTHON) -m ruff check --fix --exit-zero --extend-exclude '*.ipynb'
 	$(VENV_PYTHON) -m ruff format --extend-exclude '*.ipynb'
 	$(VENV_PYTHON) -m jupytext --quiet --pipe-fmt ipynb \
