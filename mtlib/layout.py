@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 Shape = tuple[int, ...]
 
+MOST = (1 << 60) - 1  # elements of 8 bytes whose addresses fit in 64 bits, as NumPy's have to
+
 
 class Layout(NamedTuple):
     """Where the elements of a tensor lie in its storage.
@@ -92,6 +94,15 @@ def dense_like(*layouts: Layout) -> Layout:
 # --- Reading what the user wrote ------------------------------------------------------------------
 
 
+def check_addressable(shape: Shape, name: str) -> None:
+    """Raise ``MemoryError`` for a shape, be it of no elements or a view, that no array can have.
+
+    >>> check_addressable((1 << 40, 1 << 10), "expand")
+    """
+    if prod(n or 1 for n in shape) > MOST:
+        raise MemoryError(f"{name}: shape {shape} is larger than 64 bits can address")
+
+
 def as_shape(sizes, name: str) -> Shape:
     """The shape meant by ``f(2, 3)`` or ``f((2, 3))``; sizes must be whole and not negative.
 
@@ -101,6 +112,8 @@ def as_shape(sizes, name: str) -> Shape:
     shape = _integers(sizes, name)
     if any(size < 0 for size in shape):
         raise ValueError(f"{name}: shape {shape} has the negative size {min(shape)}")
+    if 0 in shape:  # else what makes the array says how many bytes it would take
+        check_addressable(shape, name)
     return shape
 
 
@@ -186,6 +199,7 @@ def broadcast_shapes(*shapes: Shape, name: str = "broadcast") -> Shape:
                 f"sizes {found} in dimension {d} differ"
             )
         result.append(lengths.pop() if lengths else 1)
+    check_addressable(tuple(result), name)
     return tuple(result)
 
 
@@ -209,6 +223,7 @@ def expand(layout: Layout, shape: Shape, name: str = "expand") -> Layout:
             f"{name}: shape {layout.shape} does not stretch to {tuple(shape)}: only sizes of 1 "
             "stretch, aligned at the last dimension"
         )
+    check_addressable(tuple(shape), name)
     return Layout(tuple(shape), tuple(strides), layout.offset)
 
 
@@ -257,6 +272,8 @@ def resolve(shape: Shape, sizes, name: str) -> Shape:
         wanted = tuple(size // known if n == -1 else n for n in wanted)
     if -1 in wanted or prod(wanted) != size:
         raise ValueError(f"{name}: shape {shape} has {size} elements, which do not fill {wanted}")
+    if not size:
+        check_addressable(wanted, name)
     return wanted
 
 

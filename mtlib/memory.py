@@ -7,6 +7,7 @@ intermediate would not fail with an error; it would take the machine down with i
 
 from __future__ import annotations
 
+import functools
 import os
 from math import prod
 from pathlib import Path
@@ -76,29 +77,72 @@ def check_fits(shape: Shape, dtype, name: str, what: str = "an array") -> None:
         )
 
 
-def available_bytes() -> int:
-    """Memory that can still be had, in bytes, as far as the operating system tells."""
+def available_bytes(root: Path = Path("/")) -> int:
+    """Memory that can still be had, in bytes, as far as the operating system tells.
+
+    That is the least of what the machine has left and what is left to each control group that this
+    process is in: a container's, a service's, a batch job's.  ``root`` is where the files are in
+    which Linux tells it.
+    """
     limits = [_physical_bytes()]
-    try:  # Linux
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
+    for line in _lines(root / "proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            limits.append(int(line.split()[1]) * 1024)
+    limits += [_left(*group) for group in _groups(root)]
+    return max(0, min(limits))
+
+
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_UNKNOWN = 1 << 62  # bytes: leave the refusal to NumPy
+
+
+@functools.cache  # a process stays in its groups
+def _groups(root: Path) -> list[tuple[Path, str, str, str]]:
+    """The control groups that this process is in, of either version, and the names that they use.
+
+    A group is in all those above it.  In a container the path that Linux tells can be that on the
+    host, of which nothing is there but the mount itself.
+    """
+    found = []
+    for line in _lines(root / "proc/self/cgroup") or ["0::/"]:  # number:controllers:path
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            mount, names = root / "sys/fs/cgroup", _VERSION_2
+        elif "memory" in controllers.split(","):
+            mount, names = root / "sys/fs/cgroup/memory", _VERSION_1
+        else:
+            continue
+        group = mount / path.lstrip("/")
+        found += [(above, *names) for above in (group, *group.parents)]
+    return [(group, *names) for group, *names in found if (group / names[0]).is_file()]
+
+
+def _left(group: Path, limit: str, usage: str, cache: str) -> int:
+    """What a control group may still take; copies of files can be given up and are not counted."""
+    try:
+        most = int("".join(_lines(group / limit)))
+        if most >= _UNKNOWN:
+            return _UNKNOWN
+        used = int("".join(_lines(group / usage)))
+    except ValueError:  # "max", or not to be read
+        return _UNKNOWN
+    statistics = dict(line.split() for line in _lines(group / "memory.stat"))
+    return most - used + int(statistics.get(cache, 0))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
     except OSError:
-        pass
-    try:  # a container's limit
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        limits.append(max(0, limit - int((group / "memory.current").read_text())))
-    except (OSError, ValueError):
-        pass
-    return min(limits)
+        return []
 
 
 def _physical_bytes() -> int:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
-        return 1 << 62  # unknown: leave the refusal to NumPy
+        return _UNKNOWN
 
 
 def human(nbytes: int) -> str:

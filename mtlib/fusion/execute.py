@@ -80,6 +80,7 @@ class _KernelRun:
         self.places = [_Place(array) for array in text.arrays]
         pieces = -(-text.shared.size // text.widest) if text.shared and text.widest else 1
         self.parts = pieces if text.shared else None
+        self.parallel = " in each(" in text.text  # else there is nothing to deal out to threads
 
     def __call__(self, memory: dict[Node, Tensor]) -> None:
         if not thread.mode.traces:
@@ -97,7 +98,7 @@ class _KernelRun:
             zero = node.kind == "scatter"
             storage = allocate(node.shape, node.dtype, text.name, zero=zero)
             memory[node] = Tensor(storage, node.layout)
-        threads = jit.threads_for(text.work)
+        threads = jit.threads_for(text.work) if self.parallel else 1
         parts = () if self.parts is None else (max(threads, self.parts),)
         space = [allocate(parts, dtype, text.name, role="workspace") for dtype in text.partial]
         arrays = [place.array(memory) for place in self.places]

@@ -7,18 +7,22 @@ more than a small operation does, so a :class:`Kernel` holds both and picks by t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import importlib.resources
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import Future
 
 import numba
 import numpy as np
 from numba import types
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import lower_builtin, register_jitable, type_callable
 
 from mtlib.mode import thread
@@ -31,6 +35,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 SMALL = 1 << 17  # scalar operations that one thread does before a second is awake
 
+_DIGEST = hashlib.sha256().digest_size  # bytes
+
 _one_at_a_time = threading.Lock()
 _forked = False
 
@@ -39,10 +45,17 @@ def _in_child() -> None:
     """A forked child inherits no worker threads, and OpenMP would abort it for trying."""
     global _forked, _one_at_a_time
     _forked, _one_at_a_time = True, threading.Lock()
+    global_compiler_lock.release()
 
 
+# Of the threads only the one that forks lives on in the child.  If another were compiling, its lock
+# would stay locked there for good; so a fork waits until what is being compiled is done.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=_in_child,
+    )
 
 
 class Kernel:
@@ -88,13 +101,12 @@ def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = Fal
         options["fastmath"] = {"contract"}
     if numba.config.DISABLE_JIT:  # Python itself would warn of infinities and nan
         return np.errstate(all="ignore")(function)
-    try:
-        kernel = numba.njit(function, cache=True, **options)
-    except RuntimeError:  # nowhere to write a cache: compile anew in each process
-        return numba.njit(function, **options)
-    cache = kernel._cache
-    name = cache._cache_file._index_name.removesuffix(".nbi")
-    cache._cache_file = _CacheFile(cache._cache_path, name, _sources())
+    kernel = numba.njit(function, **options)
+    kernel.compile = functools.partial(_to_its_end, kernel.compile)
+    # Where there is nowhere to write (in an archive that is no .zip a ValueError says so), a kernel
+    # is compiled anew in each process.
+    with contextlib.suppress(RuntimeError, ValueError):
+        kernel._cache = _Cache(function)
     return kernel
 
 
@@ -133,26 +145,70 @@ def _(context, builder, signature, arguments):
     return context.get_dummy_value()
 
 
+def _to_its_end(compile_: Callable, signature):
+    """Compile in a thread of its own, which no interrupt reaches.
+
+    An interrupt in the middle would leave Numba with half a kernel, and the next call with an error
+    that tells nothing.  Who interrupts stops waiting at once; the kernel is there when it is done.
+    """
+    if global_compiler_lock.is_locked():  # by this thread: a part of what it compiles
+        return compile_(signature)
+    done = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(compile_(signature))
+        except BaseException as error:
+            done.set_exception(error)
+
+    try:
+        threading.Thread(target=work).start()
+    except RuntimeError:  # none can be started, as when the interpreter shuts down
+        work()
+    return done.result()
+
+
+class _Cache(FunctionCache):
+    """Numba's kernels on disk; where the disk is full or read-only, this process has its own."""
+
+    def __init__(self, function: Callable) -> None:
+        super().__init__(function)
+        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, _sources())
+
+    def save_overload(self, signature, result) -> None:
+        with contextlib.suppress(OSError):
+            super().save_overload(signature, result)
+
+
 class _CacheFile(IndexDataCacheFile):
-    """Numba's record of what is compiled, made safe for kernels that are made by one function.
+    """One file for each kernel, named after what it is of and led by a digest of what it holds.
 
     Numba compiles anew when the file that holds a kernel changes, not when a function that it calls
     does; but a reader who edits ``add`` should see the sum change, so the stamp is that of all the
-    files.  And Numba numbers the files of machine code as it makes them, so that two processes that
-    compile at once can give one number to two kernels; here the number is made from the key.
+    files.  Numba numbers the files of machine code as it makes them and keeps the numbers in an
+    index: two processes that compile at once can give one number to two kernels.  And a file that
+    was cut short, as by a full disk, it takes for whole.  Such a file is compiled and written anew.
     """
 
+    def _path(self, key) -> str:
+        what = repr((self._version, self._source_stamp, key))
+        number = int(hashlib.sha256(what.encode()).hexdigest()[:15], 16)
+        return self._data_path(self._data_name(number))
+
     def load(self, key):
-        data = super().load(key)
-        if data is None:
-            _say_that_it_compiles()
-        return data
+        with contextlib.suppress(OSError), open(self._path(key), "rb") as file:
+            digest, content = file.read(_DIGEST), file.read()
+            if hashlib.sha256(content).digest() == digest:
+                of, data = pickle.loads(content)
+                if of == key:
+                    return data
+        _say_that_it_compiles()
+        return None
 
     def save(self, key, data) -> None:
-        digest = hashlib.sha256(self._dump((self._source_stamp, key))).hexdigest()
-        name = self._data_name(int(digest[:15], 16))
-        self._save_data(name, data)
-        self._save_index({**self._load_index(), key: name})
+        content = self._dump((key, data))
+        with self._open_for_write(self._path(key)) as file:
+            file.write(hashlib.sha256(content).digest() + content)
 
 
 @functools.cache  # once in a process
@@ -167,7 +223,8 @@ def _say_that_it_compiles() -> None:
 
 
 @functools.cache
-def _sources() -> tuple[float, int]:
-    """Last change and total size of the files in this folder."""
-    files = [file.stat() for file in Path(__file__).parent.glob("*.py")]
-    return max(f.st_mtime for f in files), sum(f.st_size for f in files)
+def _sources() -> str:
+    """A digest of the files in this folder, which may lie in an archive."""
+    folder = importlib.resources.files(__package__)
+    files = sorted((f.name, f.read_bytes()) for f in folder.iterdir() if f.name.endswith(".py"))
+    return hashlib.sha256(repr(files).encode()).hexdigest()

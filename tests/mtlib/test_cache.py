@@ -1,5 +1,6 @@
 """Compiled kernels are kept on disk where that is possible, and never past their time."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -85,33 +86,126 @@ class TestNowhereToWrite:
         (tmp_path / "file").write_text("")
         assert sums(NUMBA_CACHE_DIR=tmp_path / "file" / "below") == "[2.0, 4.0, 6.0] 0"
 
+    def test_a_disk_that_fills(self, tmp_path):
+        """A kernel of which not all can be written is that of this process, and leaves no file."""
+        pytest.importorskip("resource")
+        full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+        for _ in "ab":
+            printed = run(full + SUM, NUMBA_CACHE_DIR=tmp_path)
+            assert printed.startswith("[2.0, 4.0, 6.0] 0\n")
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
-# A disk so slow that the steps of two processes are sure to fall between each other: each looks at
-# the cache before the other has written there, and who is first to write is last to be done.
-SLOW = """
-import time
-from numba.core.caching import IndexDataCacheFile
-save_index, save_data = IndexDataCacheFile._save_index, IndexDataCacheFile._save_data
-IndexDataCacheFile._save_index = lambda *a: (time.sleep({index}), save_index(*a))
-IndexDataCacheFile._save_data = lambda *a: (time.sleep({data}), save_data(*a))
-"""
+
 TWO = """
 import mtlib
+from mtlib.kernels import elementwise
 a, b = mtlib.tensor([6.0]), mtlib.tensor([2.0])
 calls = {"mul": lambda: a * b, "div": lambda: a / b}
+"""
+
+
+class TestHarmedFiles:
+    """Whatever befell the file of a kernel: it is compiled and written anew."""
+
+    @pytest.fixture(scope="class")
+    def whole(self, tmp_path_factory):
+        """The file of the one kernel that SUM needs, and what is in it while it is whole."""
+        folder = tmp_path_factory.mktemp("cache")
+        run(SUM, NUMBA_CACHE_DIR=folder)
+        (cache,) = (path for path in folder.rglob("*") if path.is_file())
+        return cache, cache.read_bytes()
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda content: b"",
+            lambda content: content[: len(content) // 2],
+            lambda content: content[:5000] + b"??" + content[5002:],
+            lambda content: b"garbage" * 100,
+        ],
+        ids=["emptied", "halved", "two bytes wrong", "garbage"],
+    )
+    def test_is_compiled_again(self, whole, harm):
+        cache, content = whole
+        cache.write_bytes(harm(content))
+        assert run(SUM, NUMBA_CACHE_DIR=cache.parents[1]).startswith("[2.0, 4.0, 6.0] 0\n")
+        assert run(SUM, NUMBA_CACHE_DIR=cache.parents[1]).startswith("[2.0, 4.0, 6.0] 1\n")
+
+    def test_the_file_of_another_kernel_is_not_taken_for_it(self, tmp_path):
+        """Though the two are of one signature, and it is whole."""
+        for name in ("mul", "div"):
+            run(TWO + f"calls['{name}']()", NUMBA_CACHE_DIR=tmp_path / name)
+        (mul,), (div,) = ((tmp_path / name).rglob("*.nbc") for name in ("mul", "div"))
+        mul.write_bytes(div.read_bytes())
+        script = TWO + "print(calls['mul']().item())"
+        assert run(script, NUMBA_CACHE_DIR=tmp_path / "mul") == "12.0\n"
+
+
+# A disk so slow that the steps of two processes are sure to fall between each other: each looks at
+# the cache before the other has written there.
+SLOW = """
+import time
+from mtlib.kernels import jit
+save = jit._CacheFile.save
+jit._CacheFile.save = lambda *a: (time.sleep({}), save(*a), time.sleep({}))
 """
 
 
 def test_processes_that_compile_at_once_do_not_get_each_others_kernels(tmp_path):
     environment = {"NUMBA_CACHE_DIR": tmp_path}
     scripts = [
-        SLOW.format(index=1, data=2) + TWO + "calls['mul']()",
-        SLOW.format(index=1.5, data=0) + TWO + "calls['div']()",
+        SLOW.format(1, 1) + TWO + "calls['mul']()",
+        SLOW.format(2, 0) + TWO + "calls['div']()",
     ]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda script: run(script, **environment), scripts))
-    after = TWO + "print(calls['mul']().item(), calls['div']().item())"
-    assert run(after, **environment) == "12.0 3.0\n"
+    hits = "[sum(getattr(elementwise, n).serial.stats.cache_hits.values()) for n in calls]"
+    after = TWO + f"print(calls['mul']().item(), calls['div']().item(), {hits})"
+    assert run(after, **environment) == "12.0 3.0 [1, 1]\n"
+
+
+def test_an_archive_on_the_path(tmp_path):
+    """Of a .zip what was compiled is kept in the home; of a wheel it is compiled anew."""
+    root = copy_of_mtlib(tmp_path / "root").parent
+    archive = shutil.make_archive(str(tmp_path / "mtlib"), "zip", root)
+    wheel = shutil.copy(archive, tmp_path / "mtlib-0-py3-none-any.whl")
+    script = SUM + "print(mtlib.fuse(lambda x: (x * x).sum())(t).item())"
+    for path, hits in [(archive, [0, 1]), (wheel, [0])]:
+        environment = {"PYTHONPATH": path, "HOME": tmp_path, "XDG_CACHE_HOME": None}
+        for hit in hits:
+            first, place, fused = run(script, **environment).splitlines()
+            assert (first, fused) == (f"[2.0, 4.0, 6.0] {hit}", "14.0")
+            assert place.startswith(str(path))
+
+
+# Numba hands the machine code on in a function that C calls, and C swallows an interrupt there.
+INTERRUPTED = """
+import _thread, signal
+from numba.core.codegen import JITCodeLibrary as Library
+
+hook = Library._object_compiled_hook
+
+def interrupted(*arguments):
+    _thread.interrupt_main()
+    for _ in range(1000):  # here the interpreter looks for signals
+        pass
+    hook(*arguments)
+
+Library._object_compiled_hook = interrupted
+import mtlib
+a = mtlib.arange(4)
+try:
+    print((a + a).tolist())
+except KeyboardInterrupt:
+    print("interrupted")
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print((a + a).tolist())
+"""
+
+
+def test_an_interrupt_while_compiling_harms_no_later_call(tmp_path):
+    printed = run(INTERRUPTED, NUMBA_CACHE_DIR=tmp_path)
+    assert printed == "interrupted\n[0.0, 2.0, 4.0, 6.0]\n"
 
 
 class TestWhatItSays:

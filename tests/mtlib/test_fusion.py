@@ -165,3 +165,12 @@ def test_the_error_of_a_sum_does_not_grow_with_its_length(shape):
     one = float(x.numpy().flat[0])
     result = mtlib.fuse(lambda x: (x * 1.5).sum(-1))(x)
     np.testing.assert_allclose(result, 1.5 * one * 1e6, rtol=4 * np.finfo(np.float32).eps)
+
+
+def test_a_fold_too_short_to_share_out_is_not_compiled_for_threads(recwarn):
+    """Numba would warn that it found no loop for them."""
+    x = mtlib.rand(100_000, seed=0)
+    with mock.patch.object(jit, "threads_for", return_value=2):
+        result = mtlib.fuse(lambda x: x.exp().sum())(x)
+    np.testing.assert_allclose(result, np.exp(x.numpy()).sum())
+    assert recwarn.list == []

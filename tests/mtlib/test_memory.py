@@ -1,7 +1,6 @@
 """What cannot fit is refused, and the ledger's bytes are those that Python's own tracer sees."""
 
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,41 +121,154 @@ def test_in_a_rehearsal_nothing_is_made_or_computed():
     assert all(x.storage.size == 0 for x in results)
 
 
+class TestSizesPast64Bits:
+    """They are refused by name, be it that nothing would have to be made."""
+
+    LARGE = 1 << 40
+
+    @pytest.mark.parametrize(
+        ("name", "make"),
+        [
+            ("zeros", lambda n: mtlib.zeros(n, n)),
+            ("ones", lambda n: mtlib.ones(n * n)),
+            ("full", lambda n: mtlib.full((n, n), 1.0)),
+            ("rand", lambda n: mtlib.rand(n, n)),
+            ("randn", lambda n: mtlib.randn(n, n)),
+            ("arange", lambda n: mtlib.arange(n * n)),
+            ("matmul", lambda n: mtlib.ones(1, 1).expand(n, 1) @ mtlib.ones(1, 1).expand(1, n)),
+        ],
+    )
+    def test_of_a_new_array(self, name, make):
+        says = (
+            rf"^{name}: an array of shape \(.*\) would take 9,671,406.6 EB, and .* are available$"
+        )
+        with pytest.raises(MemoryError, match=says):
+            make(self.LARGE)
+
+    @pytest.mark.parametrize(
+        ("name", "make"),
+        [
+            ("zeros", lambda n: mtlib.zeros(n, n, 0)),
+            ("view", lambda n: mtlib.zeros(0, 1).view(n, n, 0)),
+            ("expand", lambda n: mtlib.zeros(1).expand(n, n)),
+            ("expand", lambda n: mtlib.zeros(1).expand(n * n)),
+            ("broadcast_to", lambda n: mtlib.zeros(1).broadcast_to(n, n)),
+            ("add", lambda n: mtlib.zeros(1, 1).expand(n, 1) + mtlib.zeros(1, 1).expand(1, n)),
+            ("gt", lambda n: mtlib.zeros(1, 1).expand(n, 1) > mtlib.zeros(1, 1).expand(1, n)),
+            (
+                "where",
+                lambda n: mtlib.where(
+                    mtlib.zeros(1, 1).expand(n, 1), mtlib.zeros(1, 1).expand(1, n), 0.0
+                ),
+            ),
+            (
+                "add",
+                lambda n: mtlib.fuse(lambda x, y: x + y)(
+                    mtlib.zeros(1, 1).expand(n, 1), mtlib.zeros(1, 1).expand(1, n)
+                ),
+            ),
+        ],
+    )
+    def test_of_a_shape(self, name, make):
+        says = rf"^{name}: shape \(.*\) is larger than 64 bits can address$"
+        with pytest.raises(MemoryError, match=says):
+            make(self.LARGE)
+
+    def test_the_largest_that_NumPy_can_show(self):
+        assert mtlib.zeros(1).expand((1 << 60) - 1).numpy().shape == ((1 << 60) - 1,)
+        with pytest.raises(MemoryError, match=r"^expand: "):
+            mtlib.zeros(1).expand(1 << 60)
+
+
+MACHINE = {"proc/meminfo": "MemTotal: 9 kB\nMemFree: 5 kB\nMemAvailable:     7 kB\n"}
+OWN = {"proc/self/cgroup": "0::/jobs/mine\n"}
+VERSION_1 = {"proc/self/cgroup": "5:cpu,memory:/docker/ab:c\n4:devices:/\n0::/\n"}
+
+
 class TestAvailable:
     """As the operating system tells, and no more than there is."""
 
-    def read(self, monkeypatch, files):
-        def read_text(path):
-            if str(path) not in files:
-                raise FileNotFoundError(path)
-            return files[str(path)]
+    @pytest.fixture
+    def tells(self, tmp_path):
+        """What is available where these files, and no others, are."""
 
-        monkeypatch.setattr(Path, "read_text", read_text)
-        return memory.available_bytes()
+        def available(**files):
+            for name, text in files.items():
+                path = tmp_path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return memory.available_bytes(tmp_path)
+
+        return available
 
     def test_here_and_now(self):
         assert 0 < memory.available_bytes() <= memory._physical_bytes()
 
-    def test_nothing_is_told(self, monkeypatch):
-        assert self.read(monkeypatch, {}) == memory._physical_bytes()
+    def test_nothing_is_told(self, tells, monkeypatch):
+        assert tells() == memory._physical_bytes()
         monkeypatch.setattr(memory.os, "sysconf", lambda name: -1 if "PHYS" in name else 1)
         monkeypatch.delattr(memory.os, "sysconf")
-        assert self.read(monkeypatch, {}) == 1 << 62
+        assert tells() == 1 << 62
 
-    def test_linux(self, monkeypatch):
-        info = "MemTotal: 9 kB\nMemFree: 5 kB\nMemAvailable:     7 kB\n"
-        assert self.read(monkeypatch, {"/proc/meminfo": info}) == 7 * 1024
+    def test_linux(self, tells):
+        assert tells(**MACHINE) == 7 * 1024
 
     @pytest.mark.parametrize(("current", "free"), [("60000", 40000), ("200000", 0)])
-    def test_a_container(self, monkeypatch, current, free):
-        group = "/sys/fs/cgroup/memory."
-        files = {group + "max": "100000\n", group + "current": current}
-        assert self.read(monkeypatch, files) == free
+    def test_a_container(self, tells, current, free):
+        group = "sys/fs/cgroup/memory."
+        assert tells(**{group + "max": "100000\n", group + "current": current}) == free
 
-    def test_a_container_without_a_limit(self, monkeypatch):
-        group = "/sys/fs/cgroup/memory."
+    def test_a_container_without_a_limit(self, tells):
+        group = "sys/fs/cgroup/memory."
         files = {group + "max": "max\n", group + "current": "5"}
-        assert self.read(monkeypatch, files) == memory._physical_bytes()
+        assert tells(**files) == memory._physical_bytes()
+
+    @staticmethod
+    def group_2(folder, most, current, cache):
+        return {
+            f"sys/fs/cgroup{folder}/memory.max": f"{most}\n",
+            f"sys/fs/cgroup{folder}/memory.current": f"{current}\n",
+            f"sys/fs/cgroup{folder}/memory.stat": f"anon 17\nfile 900\ninactive_file {cache}\n",
+        }
+
+    @staticmethod
+    def group_1(folder, most, current, cache):
+        stat = f"cache 900\ninactive_file 1\ntotal_cache 950\ntotal_inactive_file {cache}\n"
+        return {
+            f"sys/fs/cgroup/memory{folder}/memory.limit_in_bytes": f"{most}\n",
+            f"sys/fs/cgroup/memory{folder}/memory.usage_in_bytes": f"{current}\n",
+            f"sys/fs/cgroup/memory{folder}/memory.stat": stat,
+        }
+
+    def test_copies_of_files_are_not_counted_as_used(self, tells):
+        assert tells(**self.group_2("", 4000, 3900, 1500)) == 1600
+
+    @pytest.mark.parametrize(
+        ("above", "own", "free"),
+        [((5000, 1000, 0), ("max", 900, 0), 4000), ((5000, 1000, 0), (1500, 900, 200), 800)],
+        ids=["of the one above", "its own"],
+    )
+    def test_the_least_of_the_groups_that_it_is_in(self, tells, above, own, free):
+        groups = self.group_2("/jobs", *above) | self.group_2("/jobs/mine", *own)
+        others = self.group_2("/jobs/theirs", 10, 0, 0) | self.group_2("/other", 10, 0, 0)
+        assert tells(**OWN, **groups, **others) == free
+
+    def test_no_more_than_the_machine_has(self, tells):
+        assert tells(**OWN, **self.group_2("/jobs", 90_000, 0, 0), **MACHINE) == 7 * 1024
+
+    UNLIMITED = (9223372036854771712, 10, 0)
+
+    def test_version_1(self, tells):
+        groups = self.group_1("", *self.UNLIMITED) | self.group_1("/docker/ab:c", 4000, 3000, 700)
+        assert tells(**VERSION_1, **groups) == 1700
+
+    def test_version_1_as_a_container_sees_it(self, tells):
+        """The path is that on the host; here the group is the mount itself."""
+        assert tells(**VERSION_1, **self.group_1("", 4000, 3000, 700)) == 1700
+
+    def test_version_1_without_a_limit(self, tells):
+        groups = self.group_1("", *self.UNLIMITED)
+        assert tells(**VERSION_1, **groups) == memory._physical_bytes()
 
 
 @pytest.mark.parametrize(

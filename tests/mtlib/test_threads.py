@@ -138,5 +138,39 @@ def test_a_child_forked_while_a_kernel_runs():
     assert run(PREPARE + WHILE_BUSY, NUMBA_NUM_THREADS=4) == "no deadlock\n"
 
 
+WHILE_COMPILING = """
+import os
+import signal
+import threading
+import time
+
+import mtlib
+from numba.core.compiler_lock import global_compiler_lock
+
+locked = threading.Event()
+
+
+def compile_():  # for as long as it takes to fork, were nobody to wait
+    with global_compiler_lock:
+        locked.set()
+        time.sleep(1)
+
+
+threading.Thread(target=compile_).start()
+locked.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a child that hangs is ended
+    print((mtlib.arange(3) + mtlib.arange(3)).tolist(), flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_child_forked_while_another_thread_compiles(tmp_path):
+    printed = run(WHILE_COMPILING, NUMBA_CACHE_DIR=tmp_path)  # where nothing is compiled yet
+    assert printed == "[0.0, 2.0, 4.0]\n0\n"
+
+
 def test_one_thread_is_enough():
     assert run(PREPARE + "check(1.0); print(numba.get_num_threads())", NUMBA_NUM_THREADS=1) == "1\n"
