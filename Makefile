@@ -21,10 +21,10 @@ QUICK := # on the command line only
 VENV_PYTHON := .venv/bin/python
 
 # What somebody's shell holds for other work must not change what is computed here. What is kept is
-# where JupyterLab's settings are, and how much of the machine to use.
+# where JupyterLab and IPython have their settings, and how much of the machine to use.
 LEAKS := PYTHON% PYTEST_% PY_COLORS FORCE_COLOR CLICOLOR% COVERAGE_% COV_% HYPOTHESIS_% RUFF_% \
   HATCH_% NUMBA_% JUPYTER% IPYTHON% VIRTUAL_ENV CONDA_% __PYVENV_LAUNCHER__ GIT_% CDPATH MAKEFLAGS
-KEPT := JUPYTER_CONFIG_DIR JUPYTER_DATA_DIR JUPYTER_RUNTIME_DIR JUPYTER_TOKEN \
+KEPT := JUPYTER_CONFIG_DIR JUPYTER_DATA_DIR JUPYTER_RUNTIME_DIR JUPYTER_TOKEN IPYTHONDIR \
   NUMBA_NUM_THREADS NUMBA_CACHE_DIR NUMBA_DISABLE_JIT
 unexport $(filter-out $(KEPT),$(filter $(LEAKS),$(.VARIABLES)))
 
