@@ -64,7 +64,7 @@ test notebooks: export NUMBA_DISABLE_JIT := 0
 
 # What may differ between versions of Python: figures, stored outputs, messages, what reads source.
 QUICK_TESTS := tests/test_architecture.py tests/test_readme.py tests/mt_diagrams tests/notebooks \
-  mtlib diagrams notebooks
+  tests/mtlib/test_exercises.py tests/mtlib/test_fusion_calls.py mtlib diagrams notebooks
 
 test: setup ## every check: ruff, then tests, doctests and notebooks (QUICK=1 runs a part)
 	$(VENV_PYTHON) -m ruff check

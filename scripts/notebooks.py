@@ -74,7 +74,10 @@ def read_ipynb(md):
     try:
         return without_empty_cells(nbformat.reads(read_text(ipynb), as_version=4))
     except (nbformat.reader.NotJSONError, json.JSONDecodeError):
-        raise PairError(f"{ipynb.name} is not a notebook: it does not hold JSON") from None
+        raise PairError(
+            f"{ipynb.name} is not a notebook: it does not hold JSON. "
+            f"Repair it, or remove it and {HOW_TO_FIX}"
+        ) from None
 
 
 def without_empty_cells(nb):
