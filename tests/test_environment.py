@@ -1,4 +1,4 @@
-"""environment.yml, for conda and Binder, against requirements.lock, for pip."""
+"""One lock for every supported Python; environment.yml, for conda and Binder, follows it."""
 
 import os
 import re
@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import pythons
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LOCKED = dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", LOCK, re.MULTILINE))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA, PIP = [], []
 for entry in yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]:
     PIP.extend(entry["pip"]) if isinstance(entry, dict) else CONDA.append(entry)
@@ -23,7 +29,7 @@ NO_NETWORK = ("NameResolutionError", "Temporary failure in name", "Network is un
 def pins():
     """Every pinned (name, version), but for Python and pip, which the lock does not hold."""
     for entry in [*CONDA, *PIP]:
-        if entry not in ("python=3.11", "pip", "-e ."):
+        if entry not in (f"python{PROJECT['requires-python']}", "pip", "-e ."):
             yield re.fullmatch(r"([a-z0-9._-]+)==?([^=\s]+)", entry).groups()
 
 
@@ -32,10 +38,50 @@ def test_pins_are_those_of_the_lock():
 
 
 def test_everything_the_project_asks_for_is_there():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *extras["notebooks"], *extras["dev"]]
+    extras = PROJECT["optional-dependencies"]
+    asked = [*PROJECT["dependencies"], *extras["notebooks"], *extras["dev"]]
     assert {re.match(r"[\w-]+", entry)[0] for entry in asked} <= dict(pins()).keys()
+
+
+def locked_for(version):
+    """What pip takes from the lock on Linux with this Python, as {name: version}."""
+    where = {"python_version": version, "python_full_version": f"{version}.9"}
+    where |= {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"}
+    taken = {}
+    for line in re.findall(r"^[a-z0-9._-]+==[^\\\n]+", LOCK, re.MULTILINE):
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(where):
+            assert requirement.name not in taken, f"{requirement.name} twice for {version}"
+            taken[requirement.name] = str(requirement.specifier).removeprefix("==")
+    return taken
+
+
+@pytest.mark.parametrize("version", pythons.supported())
+def test_the_lock_holds_all_for_every_python(version):
+    locked = locked_for(version)
+    extras = PROJECT["optional-dependencies"].values()
+    for entry in [*PROJECT["dependencies"], *(entry for extra in extras for entry in extra)]:
+        asked = Requirement(entry)
+        assert asked.specifier.contains(locked[canonicalize_name(asked.name)])
+
+
+def test_the_lock_names_no_host_and_hashes_all():
+    assert "://" not in LOCK
+    entries = re.split(r"^(?=[a-z])", LOCK, flags=re.MULTILINE)[1:]
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_every_place_names_the_same_pythons():
+    """And a version is added in all of them at once."""
+    versions = pythons.supported()
+    assert f"{versions[0]}.0" in SpecifierSet(PROJECT["requires-python"])
+    said = f"{', '.join(versions[:-1])} or {versions[-1]}"
+    for name in ("Makefile", "README.md"):
+        assert f"Python {said}" in (ROOT / name).read_text(encoding="utf-8")
+    classifiers = [f"Programming Language :: Python :: {version}" for version in versions]
+    assert [c for c in PROJECT["classifiers"] if re.search(r":: 3\.", c)] == classifiers
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert tools["ruff"]["target-version"] == f"py{versions[0].replace('.', '')}"
 
 
 def test_the_unrelated_mt_diagrams_is_nowhere():

@@ -17,11 +17,17 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 import numba
 import numpy as np
 from numba import types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    InTreeCacheLocator,
+)
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import lower_builtin, register_jitable, type_callable
 
@@ -168,8 +174,25 @@ def _to_its_end(compile_: Callable, signature):
     return done.result()
 
 
+class _Place(CompileResultCacheImpl):
+    """Where kernels are kept: beside their source, or with the user's own files.
+
+    With those if pip has installed the source: it removes only what it has put there, and a folder
+    that is left over can still be imported.
+    """
+
+    if any(Path(__file__).parents[2].glob("fusing_operations-*.dist-info")):
+        _locator_classes = [
+            place
+            for place in CompileResultCacheImpl._locator_classes
+            if place is not InTreeCacheLocator
+        ]
+
+
 class _Cache(FunctionCache):
     """Numba's kernels on disk; where the disk is full or read-only, this process has its own."""
+
+    _impl_class = _Place
 
     def __init__(self, function: Callable) -> None:
         super().__init__(function)
