@@ -10,9 +10,10 @@ short row costs more than the row.)
 
 import numpy as np
 
-from mtlib.kernels import scalars, transcendental
+from mtlib.kernels import powers, scalars, transcendental
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors
 from mtlib.kernels.walk import start_of_row
+from mtlib.mode import thread
 
 BLOCK = 1 << 15  # elements that a thread takes at a time
 
@@ -54,7 +55,7 @@ def map_kernel(f, vectors=narrow_vectors):
     return Kernel(make, fuse_add=True)
 
 
-def zip_kernel(f):
+def zip_kernel(f, vectors=narrow_vectors):
     """``out[i] = f(a[i], b[i])`` over any strides; a stretched operand has stride 0."""
 
     def make(each):
@@ -63,7 +64,7 @@ def zip_kernel(f):
             so, sa, sb = table[1, -1], table[2, -1], table[3, -1]
             blocks = (length + BLOCK - 1) // BLOCK
             for task in each(table[0, 0] * blocks):
-                narrow_vectors()
+                vectors()
                 row, first, n = _piece(task, blocks, length)
                 o = start_of_row(row, table, 1) + first * so
                 p = start_of_row(row, table, 2) + first * sa
@@ -112,6 +113,28 @@ def zip3_kernel(f):
     return Kernel(make)
 
 
+class PowerKernel:
+    """``f(a[i], b[i])``, or ``by(a[i], y)`` if b is one number y that ``by`` has a short cut for."""
+
+    def __init__(self, f, by) -> None:
+        self.zip = zip_kernel(f, full_vectors)
+        self.maps = {y: map_kernel(_with_exponent(by, y)) for y in powers.SHORT}
+
+    def __call__(self, out, a, b, table, *, work: int) -> None:
+        if thread.mode.rehearsing:
+            return
+        is_one = not table[3, 1:].any()
+        short = self.maps.get(float(b[table[3, 0]])) if is_one else None
+        if short is None:
+            self.zip(out, a, b, table, work=work)
+        else:
+            short(out, a, table[:3], work=work)
+
+
+def _with_exponent(by, y):
+    return inlined(lambda x: by(x, y))
+
+
 copy = map_kernel(scalars.copy)
 neg = map_kernel(scalars.neg)
 exp = map_kernel(transcendental.exp, full_vectors)
@@ -120,14 +143,15 @@ sqrt = map_kernel(scalars.sqrt)
 tanh = map_kernel(transcendental.tanh, full_vectors)
 sigmoid = map_kernel(transcendental.sigmoid, full_vectors)
 relu = map_kernel(scalars.relu)
-gelu = map_kernel(scalars.gelu, full_vectors)
-gelu_slope = map_kernel(scalars.gelu_slope, full_vectors)
+gelu = map_kernel(transcendental.gelu, full_vectors)
+gelu_slope = map_kernel(transcendental.gelu_slope, full_vectors)
 
 add = zip_kernel(scalars.add)
 sub = zip_kernel(scalars.sub)
 mul = zip_kernel(scalars.mul)
 div = zip_kernel(scalars.div)
-pow = zip_kernel(scalars.pow)
+pow = PowerKernel(powers.pow, powers.pow_by)
+pow_slope = PowerKernel(powers.pow_slope, powers.pow_slope_by)
 maximum = zip_kernel(scalars.maximum)
 minimum = zip_kernel(scalars.minimum)
 eq = zip_kernel(scalars.eq)
