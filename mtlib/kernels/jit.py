@@ -108,8 +108,9 @@ inlined = register_jitable(forceinline=True)
 def full_vectors() -> None:
     """In a loop nest: vectors of 64 bytes, where the processor has them.
 
-    For loops that compute more than they move.  Left alone, the compiler takes 32 on many of Intel's
-    processors, where wide vectors once slowed down the clock.
+    For loops that compute more than they move.  By itself the compiler takes 32 bytes on many of
+    Intel's processors, where wide vectors once slowed down the clock; there exp, tanh and sigmoid
+    take up to a third less time with 64.
     """
 
 

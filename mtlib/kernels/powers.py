@@ -1,14 +1,14 @@
 """Powers xʸ, and their slopes.
 
-With a few exponents a power is mere arithmetic: x² is x · x.  Where the exponent is a number that is
-known when the loop is compiled, ``pow_by`` has a short cut for it: the compiler strikes out all the
-others, and the loop runs as fast as memory delivers.
+With a few exponents a power is mere arithmetic: x² is x · x.  Where the exponent is a number that
+is known when the loop is compiled, ``pow_by`` has a short cut for it: the compiler strikes out all
+the others, and the loop runs as fast as memory delivers.
 
-In general xʸ is 2 to the y · log₂ x.  That product must be right to more digits than the result will have,
-since its whole digits become the exponent: a power of float32 is worked out in float64, and off by
-little more than half a unit in the last place.  There is nothing wider for float64 itself, whose
-powers are the C library's, one call each.  Infinities, nan and negative bases come out as C's pow
-has them.
+In general xʸ is 2 to the y · log₂ x.  That product must be right to more digits than the result
+will have, since its whole digits become the exponent: a power of float32 is worked out in float64,
+and off by little more than half a unit in the last place.  There is nothing wider for float64
+itself, whose powers are the C library's, one call each.  Infinities, nan and negative bases come
+out as C's pow has them.
 """
 
 import math

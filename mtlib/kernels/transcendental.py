@@ -7,10 +7,10 @@ into vector instructions.
 Each works the same way: bring the argument into a small range, where a short polynomial is right to
 the last bits, and put what was taken out into the exponent of the result, where a floating-point
 number keeps its powers of 2.  tanh follows from e²ˣ, except near 0, where digits would cancel and a
-polynomial of its own takes over.  gelu needs the normal distribution function Φ: near 0 a polynomial
-again, beyond a power of e.  Errors stay within 2 units in the last place (of Φ below 0, within 2 of
-those of 1/2); infinities, nan and results too small to have all their digits come out as IEEE 754
-says.
+polynomial of its own takes over.  gelu needs the normal distribution function Φ: near 0 again a
+polynomial, beyond a power of 2.  Errors stay within 2 units in the last place (those of Φ below 0
+within 2 of 1/2); infinities, nan and results too small to have all their digits come out as
+IEEE 754 says.
 
 Source: Muller, *Elementary Functions*, 3rd ed., chapter 11, for the reduction of the argument, and
 chapter 3 for polynomials through Chebyshev's points; the logarithm is arranged as in FDLIBM's
@@ -93,8 +93,8 @@ def _tanh_near_0(terms: int) -> np.ndarray:
     return _polynomial(rest, terms, NEAR_0**2, 0)
 
 
-# -ln Φ(-x) - x²/2 from ``NORMAL_NEAR_0`` to ``NORMAL_FAR``, in Chebyshev's polynomials.  How to make
-# it again: in 60 digits, as mpmath has them, interpolate -ln(e^(x²/2) erfc(x / √2) / 2) at 80 of
+# -ln Φ(-x) - x²/2 from ``NORMAL_NEAR_0`` to ``NORMAL_FAR``, in Chebyshev's polynomials.  How to
+# make it again: in 60 digits, with mpmath, interpolate -ln(e^(x²/2) erfc(x / √2) / 2) at 80 of
 # Chebyshev's points.
 NORMAL_NEAR_0, NORMAL_FAR = 1.375, 8.5
 NORMAL = (
@@ -124,8 +124,8 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
     zeros at its end that a small integer times it is exact.  ``terms`` are those of the
     polynomials: for exp, for tanh near 0, for its e²ˣ beyond, for the logarithm, and for the normal
-    distribution function: near 0, beyond, and its powers of 2.  exp is 0 below ``lowest`` and infinite above
-    ``highest``; tanh is 1 above ``saturated``.
+    distribution function near 0, beyond, and its powers of 2.  exp is 0 below ``lowest`` and
+    infinite above ``highest``; tanh is 1 above ``saturated``.
     """
     zero, half, one, two = real(0), real(0.5), real(1), real(2)
     infinity, nan = real(np.inf), real(np.nan)

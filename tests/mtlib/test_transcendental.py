@@ -111,7 +111,7 @@ class TestDecay:
 
 
 def lower_tail(x: np.ndarray) -> np.ndarray:
-    """Φ(-x) for x from 0 on, in extended precision: a series near 0, a continued fraction beyond."""
+    """Φ(-x) for x from 0 on, in extended precision: by a series, beyond 3 a continued fraction."""
     x = x.astype(LONG)
     density = np.exp(-x * x / 2) / np.sqrt(2 * np.arccos(LONG(-1)))
     near = np.minimum(x, 3)
@@ -127,7 +127,7 @@ def lower_tail(x: np.ndarray) -> np.ndarray:
 
 
 class TestGELU:
-    """x Φ(x): Φ is within 2 units of its last place above 1/2, and below within 2 of those of 1/2."""
+    """x Φ(x), with Φ within 2 units in the last place above 1/2, and below within 2 of 1/2."""
 
     @needs_long
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
