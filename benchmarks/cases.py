@@ -18,7 +18,7 @@ GROUPS = (
     Group("backward", "A @ B, forward and backward", products.backward),
     Group("map", "Map: 4096×1024 float32", elements.maps, floor=1.0),
     Group("zip", "Zip: 4096×1024 float32", elements.zips, floor=1.0),
-    Group("sum", "Sum: 4096×1024 float32", elements.sums, floor=1.0),
+    Group("reduce", "Reduce: 4096×1024 float32", elements.reductions, floor=1.0),
     Group("composites", "Fused operations, float32", composites.composites),
     Group("fuse", "Fused by fuse, and step by step", automatic.automatic),
     Group("fusion", "Naive over fused, time", costs.fusion, floor=100),

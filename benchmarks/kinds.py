@@ -111,8 +111,9 @@ class Group:
 
 
 def parts(result) -> list[np.ndarray]:
-    """A result as arrays: one, or as many as its tuple has."""
-    return [np.asarray(x) for x in (result if isinstance(result, tuple) else (result,))]
+    """A result as arrays of numbers: one, or as many as its tuple has."""
+    arrays = [np.asarray(x) for x in (result if isinstance(result, tuple) else (result,))]
+    return [x.view(np.int8) if x.dtype == np.bool_ else x for x in arrays]
 
 
 def _furthest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlib import layout as layouts
-from mtlib.kernels import folds, scalars, transcendental
+from mtlib.kernels import folds, powers, scalars, transcendental
 from mtlib.layout import Layout
 from mtlib.ops import maps, reductions, views, zips
 
@@ -20,13 +20,14 @@ class Written:
     """How a map or a zip is written: a template for its operands, and how tightly it binds.
 
     A higher ``binding`` binds tighter, as in Python.  ``wide`` functions can give float64 where
-    they are given float32.
+    they are given float32.  ``by`` is the template for a number as last operand, if there is one.
     """
 
     template: str
     binding: int = 9
     cost: int = 0
     wide: bool = False
+    by: str = ""
 
 
 def _call(name: str, operands: int, cost: int = 0, wide: bool = False) -> Written:
@@ -45,13 +46,14 @@ WRITTEN = {
     "relu": _call("relu", 1, wide=True),
     "sigmoid": _call("sigmoid", 1, COSTLY),
     "tanh": _call("tanh", 1, COSTLY),
-    "gelu": _call("gelu", 1, COSTLY, wide=True),
-    "gelu_slope": _call("gelu_slope", 1, COSTLY, wide=True),
+    "gelu": _call("gelu", 1, COSTLY),
+    "gelu_slope": _call("gelu_slope", 1, COSTLY),
     "add": Written("{0} + {1}", 5),
     "sub": Written("{0} - {1}", 5),
     "mul": Written("{0} * {1}", 6),
     "div": Written("{0} / {1}", 6),
-    "pow": _call("pow", 2, COSTLY),
+    "pow": Written("pow({0}, {1})", cost=COSTLY, by="pow_by({0}, {1})"),
+    "pow_slope": Written("pow_slope({0}, {1})", cost=COSTLY, by="pow_slope_by({0}, {1})"),
     "maximum": _call("maximum", 2),
     "minimum": _call("minimum", 2),
     "where": _call("where", 3),
@@ -70,7 +72,7 @@ FOLDS = {"sum": ("0", "add"), "reduce": ("0", "add"), "prod": ("1", "mul")} | {
 PRIMITIVES = (
     *(maps.Cast, maps.Neg, maps.Exp, maps.Log, maps.Sqrt, maps.ReLU, maps.Sigmoid, maps.Tanh),
     *(maps.GELU, maps.GELUSlope, maps.Not, views.Contiguous, views.Scatter),
-    *(zips.Add, zips.Sub, zips.Mul, zips.Div, zips.Pow, zips.Maximum, zips.Minimum),
+    *(zips.Add, zips.Sub, zips.Mul, zips.Div, zips.Pow, zips.PowSlope, zips.Maximum, zips.Minimum),
     *(zips.Where, zips.Compare, zips.And, zips.Or, zips.Xor),
     *(reductions.Sum, reductions.ReduceAdd, reductions.Prod, reductions.Max, reductions.Min),
     *(views.View, views.Permute, views.Expand, views.Index),
@@ -90,12 +92,15 @@ RESERVED = frozenset({"range", "part", "parts", "__builtins__", "__debug__"})
 
 def namespace(each) -> dict[str, object]:
     """What the source of a kernel can name; ``each`` is the loop that threads share."""
-    plain = ("sqrt", "relu", "gelu", "gelu_slope", "pow", "maximum", "minimum", "where")
+    plain = ("sqrt", "relu", "maximum", "minimum", "where")
+    costly = ("exp", "log", "sigmoid", "tanh", "gelu", "gelu_slope")
+    exponents = ("pow", "pow_slope", "pow_by", "pow_slope_by")
     compared = ("eq", "ne", "lt", "le", "gt", "ge")
     logical = ("logical_not", "logical_and", "logical_or", "logical_xor")
     return {
         **{name: getattr(scalars, name) for name in (*plain, *compared, *logical)},
-        **{name: getattr(transcendental, name) for name in ("exp", "log", "sigmoid", "tanh")},
+        **{name: getattr(transcendental, name) for name in costly},
+        **{name: getattr(powers, name) for name in exponents},
         **{f"fold_{name}": getattr(folds, name) for name in ("add", "mul", "maximum", "minimum")},
         **{name: getattr(folds, name) for name in ("share", "blocks", "block", "add_block")},
         "zeros": np.zeros,

@@ -132,7 +132,8 @@ class Wording:
             operands.append(f"({text})" if loose and written.binding < TIGHT else text)
             if place > 0 and name == "div" and isinstance(y, Number) and y.node.how == 0:
                 operands[place] = f"{dtype}({text})"  # plain Python would refuse to divide by 0.0
-        text = written.template.format(*operands)
+        by_number = written.by and isinstance(x.operands[-1], Number)
+        text = (written.by if by_number else written.template).format(*operands)
         if name == "to" or (written.wide and dtype == np.float32):
             return f"{dtype}({text})", TIGHT
         return text, written.binding

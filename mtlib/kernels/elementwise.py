@@ -1,28 +1,51 @@
 """Map and zip: one scalar function applied to each element of one, two or three operands.
 
 A kernel is a scalar function put into a loop nest.  The nest walks rows (see
-:mod:`mtlib.kernels.walk`), each row in blocks so that even one long row can be shared out among
-threads.  Where the innermost strides are 1 the index is an unsigned integer: a signed one could be
-negative and count from the end, and a loop that has to ask for each element whether it is cannot
-use vector instructions.  (Nor could it be a slice: that has an owner to be counted, which for a
-short row costs more than the row.)
+:mod:`mtlib.kernels.walk`) piece by piece.  A piece is a block of one row, so that even a long row
+can be shared out among threads.  Where an operand is transposed, neighbours in a row lie far apart
+in memory, and those in a column side by side: there a piece is a tile of several rows, and what a
+cache line brings along for the next row is used before it is gone.
+
+Where the innermost strides are 1 the index is an unsigned integer: a signed one could be negative
+and count from the end, and a loop that has to ask for each element whether it is cannot use vector
+instructions.  (Nor could it be a slice: that has an owner to be counted, which for a short row
+costs more than the row.)
 """
 
 import numpy as np
 
-from mtlib.kernels import scalars, transcendental
+from mtlib.kernels import powers, scalars, transcendental
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors
 from mtlib.kernels.walk import start_of_row
+from mtlib.mode import thread
 
 BLOCK = 1 << 15  # elements that a thread takes at a time
+TILE = 64  # rows and columns of a tile
 
 
 @inlined
-def _piece(task, blocks, length):
-    """(row, first element, how many) of the piece of a row, in ``blocks``, that a task is."""
+def _piece_shape(table):
+    """(rows, columns) of a piece: a block of a row, or a tile if an operand is transposed."""
+    if table.shape[1] > 2:
+        for operand in range(1, table.shape[0]):
+            if abs(table[operand, -1]) > max(1, abs(table[operand, -2])):
+                return TILE, TILE
+    return 1, BLOCK
+
+
+@inlined
+def _pieces(table, height, width):
+    """How many pieces there are: down, and across."""
+    return (table[0, 0] + height - 1) // height, (table[0, -1] + width - 1) // width
+
+
+@inlined
+def _piece(task, across, table, height, width):
+    """(first row, the one after the last, first element of a row, how many) of a piece."""
     task = np.int64(task)  # from prange it comes unsigned, and with signed numbers makes floats
-    row, first = (task, 0) if blocks == 1 else (task // blocks, task % blocks * BLOCK)
-    return row, first, min(BLOCK, length - first)
+    down, first = (task, 0) if across == 1 else (task // across, task % across * width)
+    top = down * height
+    return top, min(top + height, table[0, 0]), first, min(width, table[0, -1] - first)
 
 
 def map_kernel(f, vectors=narrow_vectors):
@@ -33,56 +56,58 @@ def map_kernel(f, vectors=narrow_vectors):
 
     def make(each):
         def loop(out, a, table):
-            length = table[0, -1]
             so, sa = table[1, -1], table[2, -1]
-            blocks = (length + BLOCK - 1) // BLOCK
-            for task in each(table[0, 0] * blocks):
+            height, width = _piece_shape(table)
+            down, across = _pieces(table, height, width)
+            for task in each(down * across):
                 vectors()
-                row, first, n = _piece(task, blocks, length)
-                o = start_of_row(row, table, 1) + first * so
-                p = start_of_row(row, table, 2) + first * sa
-                if so == 1 and sa == 1:
-                    z, x = np.uintp(o), np.uintp(p)
-                    for i in range(np.uintp(n)):
-                        out[z + i] = f(a[x + i])
-                else:
-                    for i in range(n):
-                        out[o + i * so] = f(a[p + i * sa])
+                top, bottom, first, n = _piece(task, across, table, height, width)
+                for row in range(top, bottom):
+                    o = start_of_row(row, table, 1) + first * so
+                    p = start_of_row(row, table, 2) + first * sa
+                    if so == 1 and sa == 1:
+                        z, x = np.uintp(o), np.uintp(p)
+                        for i in range(np.uintp(n)):
+                            out[z + i] = f(a[x + i])
+                    else:
+                        for i in range(n):
+                            out[o + i * so] = f(a[p + i * sa])
 
         return loop
 
     return Kernel(make, fuse_add=True)
 
 
-def zip_kernel(f):
+def zip_kernel(f, vectors=narrow_vectors):
     """``out[i] = f(a[i], b[i])`` over any strides; a stretched operand has stride 0."""
 
     def make(each):
         def loop(out, a, b, table):
-            length = table[0, -1]
             so, sa, sb = table[1, -1], table[2, -1], table[3, -1]
-            blocks = (length + BLOCK - 1) // BLOCK
-            for task in each(table[0, 0] * blocks):
-                narrow_vectors()
-                row, first, n = _piece(task, blocks, length)
-                o = start_of_row(row, table, 1) + first * so
-                p = start_of_row(row, table, 2) + first * sa
-                q = start_of_row(row, table, 3) + first * sb
-                z, x, y, count = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(n)
-                if so == 1 and sa == 1 and sb == 1:
-                    for i in range(count):
-                        out[z + i] = f(a[x + i], b[y + i])
-                elif so == 1 and sa == 1 and sb == 0:
-                    only = b[y]
-                    for i in range(count):
-                        out[z + i] = f(a[x + i], only)
-                elif so == 1 and sa == 0 and sb == 1:
-                    only = a[x]
-                    for i in range(count):
-                        out[z + i] = f(only, b[y + i])
-                else:
-                    for i in range(n):
-                        out[o + i * so] = f(a[p + i * sa], b[q + i * sb])
+            height, width = _piece_shape(table)
+            down, across = _pieces(table, height, width)
+            for task in each(down * across):
+                vectors()
+                top, bottom, first, n = _piece(task, across, table, height, width)
+                for row in range(top, bottom):
+                    o = start_of_row(row, table, 1) + first * so
+                    p = start_of_row(row, table, 2) + first * sa
+                    q = start_of_row(row, table, 3) + first * sb
+                    z, x, y, count = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(n)
+                    if so == 1 and sa == 1 and sb == 1:
+                        for i in range(count):
+                            out[z + i] = f(a[x + i], b[y + i])
+                    elif so == 1 and sa == 1 and sb == 0:
+                        only = b[y]
+                        for i in range(count):
+                            out[z + i] = f(a[x + i], only)
+                    elif so == 1 and sa == 0 and sb == 1:
+                        only = a[x]
+                        for i in range(count):
+                            out[z + i] = f(only, b[y + i])
+                    else:
+                        for i in range(n):
+                            out[o + i * so] = f(a[p + i * sa], b[q + i * sb])
 
         return loop
 
@@ -94,36 +119,59 @@ def zip3_kernel(f):
 
     def make(each):
         def loop(out, a, b, c, table):
-            length = table[0, -1]
             so, sa, sb, sc = table[1, -1], table[2, -1], table[3, -1], table[4, -1]
-            blocks = (length + BLOCK - 1) // BLOCK
-            for task in each(table[0, 0] * blocks):
+            height, width = _piece_shape(table)
+            down, across = _pieces(table, height, width)
+            for task in each(down * across):
                 narrow_vectors()
-                row, first, n = _piece(task, blocks, length)
-                o = start_of_row(row, table, 1) + first * so
-                p = start_of_row(row, table, 2) + first * sa
-                q = start_of_row(row, table, 3) + first * sb
-                r = start_of_row(row, table, 4) + first * sc
-                z, x, y, w = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(r)
-                beside, count = so == 1 and sa == 1, np.uintp(n)
-                if beside and sb == 1 and sc == 1:
-                    for i in range(count):
-                        out[z + i] = f(a[x + i], b[y + i], c[w + i])
-                elif beside and sb == 1 and sc == 0:
-                    only = c[w]
-                    for i in range(count):
-                        out[z + i] = f(a[x + i], b[y + i], only)
-                elif beside and sb == 0 and sc == 1:
-                    only = b[y]
-                    for i in range(count):
-                        out[z + i] = f(a[x + i], only, c[w + i])
-                else:
-                    for i in range(n):
-                        out[o + i * so] = f(a[p + i * sa], b[q + i * sb], c[r + i * sc])
+                top, bottom, first, n = _piece(task, across, table, height, width)
+                for row in range(top, bottom):
+                    o = start_of_row(row, table, 1) + first * so
+                    p = start_of_row(row, table, 2) + first * sa
+                    q = start_of_row(row, table, 3) + first * sb
+                    r = start_of_row(row, table, 4) + first * sc
+                    z, x, y, w = np.uintp(o), np.uintp(p), np.uintp(q), np.uintp(r)
+                    count = np.uintp(n)
+                    if so == 1 and sa == 1 and sb == 1 and sc == 1:
+                        for i in range(count):
+                            out[z + i] = f(a[x + i], b[y + i], c[w + i])
+                    elif so == 1 and sa == 1 and sb == 1 and sc == 0:
+                        only = c[w]
+                        for i in range(count):
+                            out[z + i] = f(a[x + i], b[y + i], only)
+                    elif so == 1 and sa == 1 and sb == 0 and sc == 1:
+                        only = b[y]
+                        for i in range(count):
+                            out[z + i] = f(a[x + i], only, c[w + i])
+                    else:
+                        for i in range(n):
+                            out[o + i * so] = f(a[p + i * sa], b[q + i * sb], c[r + i * sc])
 
         return loop
 
     return Kernel(make)
+
+
+class PowerKernel:
+    """``f(a[i], b[i])``, or ``by(a[i], y)`` if b is one number y for which there is a short cut."""
+
+    def __init__(self, f, by) -> None:
+        self.zip = zip_kernel(f, full_vectors)
+        self.maps = {y: map_kernel(_with_exponent(by, y)) for y in powers.SHORT}
+
+    def __call__(self, out, a, b, table, *, work: int) -> None:
+        if thread.mode.rehearsing:
+            return
+        is_one = not table[3, 1:].any()
+        short = self.maps.get(float(b[table[3, 0]])) if is_one else None
+        if short is None:
+            self.zip(out, a, b, table, work=work)
+        else:
+            short(out, a, table[:3], work=work)
+
+
+def _with_exponent(by, y):
+    return inlined(lambda x: by(x, y))
 
 
 copy = map_kernel(scalars.copy)
@@ -135,14 +183,15 @@ sqrt = map_kernel(scalars.sqrt)
 tanh = map_kernel(transcendental.tanh, full_vectors)
 sigmoid = map_kernel(transcendental.sigmoid, full_vectors)
 relu = map_kernel(scalars.relu)
-gelu = map_kernel(scalars.gelu, full_vectors)
-gelu_slope = map_kernel(scalars.gelu_slope, full_vectors)
+gelu = map_kernel(transcendental.gelu, full_vectors)
+gelu_slope = map_kernel(transcendental.gelu_slope, full_vectors)
 
 add = zip_kernel(scalars.add)
 sub = zip_kernel(scalars.sub)
 mul = zip_kernel(scalars.mul)
 div = zip_kernel(scalars.div)
-pow = zip_kernel(scalars.pow)
+pow = PowerKernel(powers.pow, powers.pow_by)
+pow_slope = PowerKernel(powers.pow_slope, powers.pow_slope_by)
 maximum = zip_kernel(scalars.maximum)
 minimum = zip_kernel(scalars.minimum)
 eq = zip_kernel(scalars.eq)

@@ -123,9 +123,13 @@ compiled_fma = functools.partial(compiled, fuse_add=True)
 inlined = register_jitable(forceinline=True)
 
 
-@inlined
 def full_vectors() -> None:
-    """In a loop nest: vectors as wide as the processor has them, as it is anyway."""
+    """In a loop nest: vectors of 64 bytes, where the processor has them.
+
+    For loops that compute more than they move.  By itself the compiler takes 32 bytes on many of
+    Intel's processors, where wide vectors once slowed down the clock; there exp, tanh and sigmoid
+    take up to a third less time with 64.
+    """
 
 
 def narrow_vectors() -> None:
@@ -139,16 +143,20 @@ def narrow_vectors() -> None:
     """
 
 
-@type_callable(narrow_vectors)
-def _(context):
-    return lambda: types.none
+def _prefer(marker: Callable, bits: int) -> None:
+    @type_callable(marker)
+    def _(context):
+        return lambda: types.none
+
+    @lower_builtin(marker)
+    def _(context, builder, signature, arguments):
+        # Past llvmlite's own add, which only knows attributes that are one word.
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{bits}"')
+        return context.get_dummy_value()
 
 
-@lower_builtin(narrow_vectors)
-def _(context, builder, signature, arguments):
-    # Past llvmlite's own add, which only knows attributes that are one word.
-    set.add(builder.function.attributes, '"prefer-vector-width"="256"')
-    return context.get_dummy_value()
+_prefer(full_vectors, 512)
+_prefer(narrow_vectors, 256)
 
 
 def _to_its_end(compile_: Callable, signature):

@@ -4,15 +4,8 @@ Plain Python, which Numba compiles into each loop.  Where several answers are po
 NumPy's: NaN spreads, division by zero is infinite, and comparisons with NaN are false.
 """
 
-import math
-
 import numpy as np
 from numba.extending import register_jitable
-
-from mtlib.kernels.transcendental import exp
-
-SQRT_HALF = 0.5**0.5
-NORMAL_DENSITY_AT_0 = (2 * math.pi) ** -0.5
 
 
 @register_jitable
@@ -40,21 +33,6 @@ def relu(x):
     return 0 if x <= 0 else x
 
 
-@register_jitable
-def _normal_distribution(x):
-    return (1 + math.erf(x * SQRT_HALF)) / 2
-
-
-@register_jitable
-def gelu(x):
-    return x * _normal_distribution(x)
-
-
-@register_jitable
-def gelu_slope(x):
-    return _normal_distribution(x) + x * exp(-x * x / 2) * NORMAL_DENSITY_AT_0
-
-
 # --- Of two ---------------------------------------------------------------------------------------
 
 
@@ -76,11 +54,6 @@ def mul(x, y):
 @register_jitable
 def div(x, y):
     return x / y
-
-
-@register_jitable
-def pow(x, y):
-    return x**y
 
 
 @register_jitable

@@ -1,4 +1,4 @@
-"""exp, log, tanh and sigmoid as plain arithmetic, so that a loop over them can use vectors.
+"""exp, log, tanh, sigmoid and gelu as plain arithmetic, so that a loop over them can use vectors.
 
 The library's ``exp`` is a call, and a loop with a call in it computes one element at a time.  These
 have no calls and no branches, only arithmetic and choices, and the compiler turns a loop over them
@@ -7,8 +7,10 @@ into vector instructions.
 Each works the same way: bring the argument into a small range, where a short polynomial is right to
 the last bits, and put what was taken out into the exponent of the result, where a floating-point
 number keeps its powers of 2.  tanh follows from e²ˣ, except near 0, where digits would cancel and a
-polynomial of its own takes over.  Errors stay within 2 units in the last place; infinities, nan and
-results too small to have all their digits come out as IEEE 754 says.
+polynomial of its own takes over.  gelu needs the normal distribution function Φ: near 0 again a
+polynomial, beyond a power of 2.  Errors stay within 2 units in the last place (those of Φ below 0
+within 2 of 1/2); infinities, nan and results too small to have all their digits come out as
+IEEE 754 says.
 
 Source: Muller, *Elementary Functions*, 3rd ed., chapter 11, for the reduction of the argument, and
 chapter 3 for polynomials through Chebyshev's points; the logarithm is arranged as in FDLIBM's
@@ -25,6 +27,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from mtlib.kernels.jit import inlined
 
+LN2 = math.log(2)
 NEAR_0 = 0.625  # up to here tanh is a polynomial; beyond, 1 - 2 / (e²ˣ + 1) loses no digits
 
 
@@ -66,7 +69,7 @@ def _polynomial(function, terms: int, end: float, start: float) -> np.ndarray:
     return fit.convert(kind=Polynomial).coef[::-1]
 
 
-def _powers(exact: int, terms: int, rate: int) -> np.ndarray:
+def powers_near_0(exact: int, terms: int, rate: float) -> np.ndarray:
     """The q of exp(rate · r) = 1 + r q(r), for rate · r up to half of ln 2 on both sides of 0.
 
     The last digits of Chebyshev's coefficients are wrong.  Where they would show, the first
@@ -90,13 +93,39 @@ def _tanh_near_0(terms: int) -> np.ndarray:
     return _polynomial(rest, terms, NEAR_0**2, 0)
 
 
+# -ln Φ(-x) - x²/2 from ``NORMAL_NEAR_0`` to ``NORMAL_FAR``, in Chebyshev's polynomials.  How to
+# make it again: in 60 digits, with mpmath, interpolate -ln(e^(x²/2) erfc(x / √2) / 2) at 80 of
+# Chebyshev's points.
+NORMAL_NEAR_0, NORMAL_FAR = 1.375, 8.5
+NORMAL = (
+    *(2.4318165770657996, 0.7457632617970338, -0.12704666959892416, 0.02665775502472117),
+    *(-0.005841117276934878, 0.0012672775611708785, -0.0002644613230594984),
+    *(5.171874465404829e-05, -9.127171317351861e-06, 1.3377935622605906e-06),
+    *(-1.1728992453802915e-07, -1.6090038841739302e-08, 1.2327021880515862e-08),
+    *(-4.275713786959158e-09, 1.1435503859851746e-09, -2.5454531144110456e-10),
+    *(4.625716562114438e-11, -5.8229051940200286e-12, -5.68749988358894e-14),
+    *(3.4775741373466985e-13, -1.4650292711815714e-13, 4.364477756153303e-14),
+    *(-1.0582921755515444e-14, 2.1029219395829418e-15, -3.0796241738698467e-16),
+    1.314605425376667e-17,
+)
+
+
+def _normal_near_0(exact: int, terms: int) -> np.ndarray:
+    """The q of Φ(x) = 1/2 + x q(x²), for x up to ``NORMAL_NEAR_0``, as in :func:`powers_near_0`."""
+    density = (2 * math.pi) ** -0.5
+    taylor = [density / ((-2) ** n * factorial(n) * (2 * n + 1)) for n in range(25)]
+    rest = _polynomial(Polynomial(taylor[exact:]), terms, NORMAL_NEAR_0**2, 0)
+    return np.r_[rest, taylor[:exact][::-1]]
+
+
 def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, highest, saturated):
-    """(exp, decay, log, tanh, sigmoid) for numbers with ``digits`` binary digits after the point.
+    """By name, the functions for numbers with ``digits`` binary digits after the point.
 
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
     zeros at its end that a small integer times it is exact.  ``terms`` are those of the
-    polynomials: for exp, for tanh near 0, for its e²ˣ beyond, and for the logarithm.  exp is 0
-    below ``lowest`` and infinite above ``highest``; tanh is 1 above ``saturated``.
+    polynomials: for exp, for tanh near 0, for its e²ˣ beyond, for the logarithm, and for the normal
+    distribution function near 0, beyond, and its powers of 2.  exp is 0 below ``lowest`` and
+    infinite above ``highest``; tanh is 1 above ``saturated``.
     """
     zero, half, one, two = real(0), real(0.5), real(1), real(2)
     infinity, nan = real(np.inf), real(np.nan)
@@ -107,9 +136,9 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     lowest, highest, saturated = real(lowest), real(highest), real(saturated)
     near_0 = real(NEAR_0)
 
-    exp_series = tuple(map(real, _powers(*terms[0], rate=1)))
+    exp_series = tuple(map(real, powers_near_0(*terms[0], rate=1)))
     near_series = tuple(map(real, _tanh_near_0(terms[1])))
-    far_series = tuple(map(real, _powers(*terms[2], rate=2)))
+    far_series = tuple(map(real, powers_near_0(*terms[2], rate=2)))
     log_series = tuple(real(2 / (2 * n + 1)) for n in range(terms[3], 0, -1))
     half_ln2, per_half_ln2 = real(math.log(2) / 2), real(2 / math.log(2))
 
@@ -118,33 +147,46 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         return as_real(integer((k + offset) << point))
 
     @inlined
+    def times_power_of_2(y, shifted):
+        """y · 2ᵏ, where adding ``rounder`` to k gave ``shifted``; neither may be too small."""
+        return as_real(integer(as_integer(y) + (as_integer(shifted) << point)))
+
+    @inlined
     def exp_parts(x):
-        """(eʳ, k) where x = k ln 2 + r with r close to 0, so that eˣ = 2ᵏ eʳ."""
+        """(eʳ, k + rounder) where x = k ln 2 + r with r close to 0, so that eˣ = 2ᵏ eʳ."""
         shifted = x * per_ln2 + rounder
         k = shifted - rounder
         r = (x - k * high) - k * low
         q = exp_series[0]
         for i in range(1, len(exp_series)):
             q = q * r + exp_series[i]
-        return q * r + one, as_integer(shifted) - rounder_bits
+        return q * r + one, shifted
 
     @inlined
     def exp(x):
-        y = lowest if x < lowest else (highest if x > highest else x)
-        y, k = exp_parts(y)
-        part = k >> one_bit  # in two steps: 2ᵏ alone can be too large or too small
-        return y * power_of_2(part) * power_of_2(k - part)
+        y = highest if x > highest else x
+        y = lowest if y < lowest else y
+        y, shifted = exp_parts(y)
+        k = integer(as_integer(shifted) - rounder_bits)
+        part = integer(k >> one_bit)  # in two steps: 2ᵏ alone can be too large or too small
+        return y * power_of_2(part) * power_of_2(integer(k - part))
 
     flat = real((1 - bias) * math.log(2))  # below it powers do not have all their digits
 
     @inlined
     def decay(x):
-        y, k = exp_parts(flat if x < flat else x)
-        return zero if x < flat else y * power_of_2(k)
+        y = times_power_of_2(*exp_parts(flat if x < flat else x))
+        return zero if x < flat else y
+
+    spare, unspare = real(64), real(2.0**-64)
 
     @inlined
     def sigmoid(x):
-        e = exp(-x if x > zero else x)  # at most 1
+        y = -abs(x)
+        y, shifted = exp_parts(lowest if y < lowest else y)
+        e = (
+            times_power_of_2(y, shifted + spare) * unspare
+        )  # at most 1, and 2ᵏ alone can be too small
         below = one + e
         lost = (one - below) + e  # in rounding that sum
         y = (one if x > zero else e) / below
@@ -165,9 +207,52 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         q = far_series[0]
         for i in range(1, len(far_series)):
             q = q * r + far_series[i]
-        power = (q * r + one) * power_of_2(as_integer(shifted) - rounder_bits)
+        power = times_power_of_2(q * r + one, shifted)
         far = math.copysign(one - two / (power + one), x)
         return far if size > near_0 else near
+
+    middle, reach = (NORMAL_FAR + NORMAL_NEAR_0) / 2, (NORMAL_FAR - NORMAL_NEAR_0) / 2
+    shift, per_reach, farthest = real(middle / reach), real(1 / reach), real(NORMAL_FAR)
+    normal_near_0, density = real(NORMAL_NEAR_0), real((2 * math.pi) ** -0.5)
+    middle_series = tuple(map(real, _normal_near_0(*terms[4])))
+    tail_series = Chebyshev(NORMAL[: terms[5]]).convert(kind=Polynomial).coef[::-1]
+    tail_series = tuple(map(real, tail_series / -math.log(2)))
+    per_2_ln2, power_series = (
+        real(-1 / (2 * math.log(2))),
+        tuple(map(real, powers_near_0(*terms[6], LN2))),
+    )
+
+    @inlined
+    def normal(x):
+        """Φ(x)"""
+        square, size = x * x, abs(x)
+        p = middle_series[0]
+        for i in range(1, len(middle_series)):
+            p = p * square + middle_series[i]
+        v = size * per_reach - shift
+        # Even powers and odd ones: a loop twice as long would not be unrolled.
+        even, odd, square_of_v = tail_series[0], tail_series[1], v * v
+        for i in range(2, len(tail_series), 2):
+            even = even * square_of_v + tail_series[i]
+            odd = odd * square_of_v + tail_series[i + 1]
+        y = square * per_2_ln2 + (even * v + odd)  # Φ(-|x|) = 2ʸ
+        shifted = y + rounder
+        r = y - (shifted - rounder)
+        q = power_series[0]
+        for i in range(1, len(power_series)):
+            q = q * r + power_series[i]
+        far = times_power_of_2(q * r + one, shifted)
+        far = zero if size > farthest else far
+        tail = far if size > normal_near_0 else half - size * p
+        return one - tail if x > zero else tail
+
+    @inlined
+    def gelu(x):
+        return x * normal(x)
+
+    @inlined
+    def gelu_slope(x):
+        return normal(x) + x * (exp(-half * x * x) * density)
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
     raise_by = real(2.0 ** (digits + 2))
@@ -178,7 +263,7 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     def log(x):
         tiny = x < smallest  # no exponent of its own: borrow one
         y = x * raise_by if tiny else x
-        bits = as_integer(y) + (unit - root_half)
+        bits = integer(as_integer(y) + (unit - root_half))
         exponent = integer((bits >> point) - offset)
         f = as_real(integer((bits & fraction) + root_half)) - one  # y = 2ᵏ (1 + f)
         k = real(exponent - raised if tiny else exponent)
@@ -192,16 +277,17 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         y = x if x == infinity else (-infinity if x == zero else y)
         return y if x >= zero else nan
 
-    return {"exp": exp, "decay": decay, "log": log, "tanh": tanh, "sigmoid": sigmoid}
+    functions = (exp, decay, log, tanh, sigmoid, normal, gelu, gelu_slope)
+    return {function.__name__: function for function in functions}
 
 
 FLOAT32 = _functions(
     *(np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4),
-    *(((0, 6), 5, (0, 5), 5), -104, 89, 10),
+    *(((0, 6), 5, (0, 5), 5, (0, 7), 10, (0, 5)), -104, 89, 10),
 )
 FLOAT64 = _functions(
     *(np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
-    *(((3, 9), 11, (2, 9), 11), -746, 710, 20),
+    *(((3, 9), 11, (2, 9), 11, (3, 11), 26, (2, 10)), -746, 710, 20),
 )
 
 
@@ -223,3 +309,6 @@ decay = _for_both("decay")  # eˣ for x up to 0, in fewer steps; 0 where the pow
 log = _for_both("log")
 tanh = _for_both("tanh")
 sigmoid = _for_both("sigmoid")
+normal = _for_both("normal")
+gelu = _for_both("gelu")
+gelu_slope = _for_both("gelu_slope")

@@ -96,9 +96,19 @@ class Pow(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        da = where(b == 0, 0, d * b * a ** (b - 1)) if need_a else None
+        da = d * PowSlope.apply(a, b) if need_a else None
         db = where((a == 0) & (b >= 0), 0, d * a**b * a.log()) if need_b else None
         return da, db
+
+
+class PowSlope(_Zip):
+    """The derivative of aᵇ by a: b aᵇ⁻¹, and 0 where b is"""
+
+    name = "pow_slope"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return run(elementwise.pow_slope, "pow_slope", a, b)
 
 
 class Maximum(_Zip):

@@ -20,7 +20,7 @@ import numpy as np
 import mtlib
 from mtlib.ops import maps, views, zips
 
-erf = np.vectorize(math.erf, otypes=[np.float64])
+erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def public_functions(module) -> dict[str, object]:
@@ -51,11 +51,11 @@ class Operation:
 
 
 def _gelu(a):
-    return a * (1 + erf(a * 0.5**0.5)) / 2
+    return a * erfc(-a * 0.5**0.5) / 2
 
 
 def _gelu_slope(a):
-    return (1 + erf(a * 0.5**0.5)) / 2 + a * np.exp(-a * a / 2) / (2 * math.pi) ** 0.5
+    return erfc(-a * 0.5**0.5) / 2 + a * np.exp(-a * a / 2) / (2 * math.pi) ** 0.5
 
 
 def _sigmoid(a):

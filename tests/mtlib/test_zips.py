@@ -146,6 +146,21 @@ def test_more_than_one_block_on_more_than_one_thread(n, layout):
     np.testing.assert_array_equal(mtlib.where(a > b, a, b), np.maximum(x, y))
 
 
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("shape", [(63, 65), (64, 64), (130, 70), (2, 65, 129), (200, 1), (1, 200)])
+@pytest.mark.parametrize("step", [1, -1, 2])
+def test_transposed_operands_are_walked_in_tiles(shape, step):
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(shape).swapaxes(-1, -2)[..., ::step]
+    b, c = (rng.standard_normal(a.shape) for _ in range(2))
+    x, y, z = map(mtlib.from_numpy, (a, b, c))
+    np.testing.assert_array_equal(x.contiguous(), a)
+    np.testing.assert_array_equal(-x, -a)
+    np.testing.assert_array_equal(y + x, b + a)
+    np.testing.assert_array_equal(mtlib.where(y, x, z), a)
+    np.testing.assert_array_equal(mtlib.where(y > 0, x, z), np.where(b > 0, a, c))
+
+
 def test_where_keeps_nan_out_of_the_branch_not_taken():
     x = mtlib.tensor([0.0, 4.0], requires_grad=True)
     mtlib.where(x > 0, x, np.nan).sum().backward()
