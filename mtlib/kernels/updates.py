@@ -8,8 +8,8 @@ apart.  Here the compiler sees that there is one: up to four times as fast, for 
 import numpy as np
 from numba.extending import register_jitable
 
-from mtlib.kernels import scalars
-from mtlib.kernels.elementwise import BLOCK, _piece
+from mtlib.kernels import elementwise, scalars
+from mtlib.kernels.elementwise import _piece, _piece_shape, _pieces
 from mtlib.kernels.jit import Kernel, narrow_vectors
 from mtlib.kernels.walk import start_of_row
 
@@ -19,25 +19,26 @@ def update_kernel(f):
 
     def make(each):
         def loop(x, y, table):
-            length = table[0, -1]
             sx, sy = table[1, -1], table[2, -1]
-            blocks = (length + BLOCK - 1) // BLOCK
-            for task in each(table[0, 0] * blocks):
+            height, width = _piece_shape(table)
+            down, across = _pieces(table, height, width)
+            for task in each(down * across):
                 narrow_vectors()
-                row, first, n = _piece(task, blocks, length)
-                p = start_of_row(row, table, 1) + first * sx
-                q = start_of_row(row, table, 2) + first * sy
-                a, b, count = np.uintp(p), np.uintp(q), np.uintp(n)
-                if sx == 1 and sy == 1:
-                    for i in range(count):
-                        x[a + i] = f(x[a + i], y[b + i])
-                elif sx == 1 and sy == 0:
-                    only = y[b]
-                    for i in range(count):
-                        x[a + i] = f(x[a + i], only)
-                else:
-                    for i in range(n):
-                        x[p + i * sx] = f(x[p + i * sx], y[q + i * sy])
+                top, bottom, first, n = _piece(task, across, table, height, width)
+                for row in range(top, bottom):
+                    p = start_of_row(row, table, 1) + first * sx
+                    q = start_of_row(row, table, 2) + first * sy
+                    a, b, count = np.uintp(p), np.uintp(q), np.uintp(n)
+                    if sx == 1 and sy == 1:
+                        for i in range(count):
+                            x[a + i] = f(x[a + i], y[b + i])
+                    elif sx == 1 and sy == 0:
+                        only = y[b]
+                        for i in range(count):
+                            x[a + i] = f(x[a + i], only)
+                    else:
+                        for i in range(n):
+                            x[p + i * sx] = f(x[p + i * sx], y[q + i * sy])
 
         return loop
 
@@ -53,5 +54,9 @@ add = update_kernel(scalars.add)
 sub = update_kernel(scalars.sub)
 mul = update_kernel(scalars.mul)
 div = update_kernel(scalars.div)
-pow = update_kernel(scalars.pow)
 copy = update_kernel(put)
+
+
+def pow(x, y, table, *, work: int) -> None:
+    """The same for xʸ, which takes so long that it gains nothing by a kernel of its own."""
+    elementwise.pow(x, x, y, table[[0, 1, 1, 2]], work=work)
