@@ -24,9 +24,10 @@ Place = tuple[str, int | str | None]
 class Arguments:
     """The arguments in ``bound``, told apart.
 
-    ``tensors`` are those that a program computes with, by place; those at ``integers`` hold the
-    integers of an array.  ``others``, each with what the caller calls it, are part of the program.
-    Raises ``TypeError`` for what might have tensors in it, or values of its own.
+    ``tensors`` are those that a program computes with, by place: also copies of arrays of bools and
+    of integers, and the latter are at ``integers``.  ``others``, each with what the caller calls
+    it, are part of the program.  Raises ``TypeError`` for what might have tensors in it, or values
+    of its own.
 
     >>> import mtlib
     >>> signature = inspect.signature(lambda x, *more, by=2: x)
@@ -44,9 +45,10 @@ class Arguments:
         for place, x in places.items():
             if isinstance(x, Tensor):
                 self.tensors[place] = x
-            elif isinstance(x, np.ndarray) and x.dtype.kind in "iu":
+            elif isinstance(x, np.ndarray) and x.dtype.kind in "iub":
                 self.tensors[place] = tensor(x)
-                self.integers.append(place)
+                if x.dtype.kind != "b":
+                    self.integers.append(place)
             else:
                 _check(described(place), x)
                 self.others.append((described(place), x))

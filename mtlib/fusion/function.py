@@ -26,11 +26,11 @@ PROGRAMS = 64  # that a function keeps; of more, those are let go that were not 
 def fuse(fn: Callable) -> Fused:
     """``fn``, fused: the same results and gradients from as few kernels as it takes.
 
-    ``fn``, a function or a method, takes tensors, each by itself, arrays of integers such as
-    labels, and beside them numbers, strings, tuples and the like; it returns a tensor or several.
-    The first call with tensors of new shapes and strides reads the program that ``fn`` runs,
-    without running it, and compiles it.  So what ``fn`` does may depend on shapes and never on
-    values, and tensors and arrays that it uses must be among its arguments (``TypeError`` and
+    ``fn``, a function or a method, takes tensors, each by itself, arrays of integers or bools such
+    as labels and masks, and beside them numbers, strings, tuples and the like; it returns a tensor
+    or several.  The first call with tensors of new shapes and strides reads the program that ``fn``
+    runs, without running it, and compiles it.  So what ``fn`` does may depend on shapes and never
+    on values, and tensors and arrays that it uses must be among its arguments (``TypeError`` and
     ``ValueError`` otherwise).
 
     Numbers, flags and the like can also come from globals, closures and attributes: after a change

@@ -169,7 +169,7 @@ def test_a_function_whose_name_is_none(name):
     np.testing.assert_allclose(mtlib.fuse(program)(ONES), np.e)
 
 
-# --- Arrays of integers ---------------------------------------------------------------------------
+# --- Arrays of integers and bools -----------------------------------------------------------------
 
 LOSSES = [mtlib.naive.cross_entropy, mtlib.fused.cross_entropy]
 
@@ -291,6 +291,18 @@ def test_integers_in_arithmetic():
             result, expected = fused(x, n), (x * n + (mtlib.tensor(n) == 2)) / n
             assert result.dtype == expected.dtype
             np.testing.assert_allclose(result, expected)
+
+
+def test_arrays_of_bools(read):
+    """As conditions and masks, whose values change from call to call."""
+    chosen = mtlib.fuse(lambda x, m: mtlib.where(m, x, 0))
+    attended = mtlib.fuse(lambda x, m: mtlib.fused.attention(x, x, x, m))
+    x, rng = mtlib.rand(4, 4, seed=0), np.random.default_rng(0)
+    for _ in range(3):
+        m = rng.random((4, 4)) < 0.5
+        np.testing.assert_array_equal(chosen(x, m), np.where(m, x, 0))
+        np.testing.assert_allclose(attended(x, m), mtlib.fused.attention(x, x, x, m), rtol=1e-12)
+    assert len(read) == 2
 
 
 # --- What is refused ------------------------------------------------------------------------------
