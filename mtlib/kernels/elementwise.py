@@ -12,6 +12,8 @@ instructions.  (Nor could it be a slice: that has an owner to be counted, which 
 costs more than the row.)
 """
 
+import functools
+
 import numpy as np
 
 from mtlib.kernels import powers, scalars, transcendental
@@ -157,17 +159,16 @@ class PowerKernel:
 
     def __init__(self, f, by) -> None:
         self.zip = zip_kernel(f, full_vectors)
-        self.maps = {y: map_kernel(_with_exponent(by, y)) for y in powers.SHORT}
+        self.map = functools.cache(lambda y: map_kernel(_with_exponent(by, y)))
 
     def __call__(self, out, a, b, table, *, work: int) -> None:
         if thread.mode.rehearsing:
             return
-        is_one = not table[3, 1:].any()
-        short = self.maps.get(float(b[table[3, 0]])) if is_one else None
-        if short is None:
-            self.zip(out, a, b, table, work=work)
+        y = None if table[3, 1:].any() else float(b[table[3, 0]])
+        if y in powers.SHORT:
+            self.map(y)(out, a, table[:3], work=work)
         else:
-            short(out, a, table[:3], work=work)
+            self.zip(out, a, b, table, work=work)
 
 
 def _with_exponent(by, y):

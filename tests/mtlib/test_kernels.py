@@ -73,12 +73,8 @@ def test_vectors_are_as_narrow_as_the_loop_nest_says(each):
         (text,) = kernel.inspect_asm().values()
         return {name for name in ("%xmm", "%ymm", "%zmm") if name in text}
 
-    @jit.inlined
-    def anything():
-        pass
-
-    # Not every processor that has the widest vectors is said to be quickest with them.
-    assert registers(jit.full_vectors) == registers(anything)
+    # Also on a processor that is said to be quickest with narrower ones.
+    assert "%zmm" in registers(jit.full_vectors)
     narrow = registers(jit.narrow_vectors)
     assert "%ymm" in narrow
     assert "%zmm" not in narrow
