@@ -44,10 +44,9 @@ class Executable:
         ]
         results = {source(node) for node in graph.outputs}
         last = {node: at for at, step in enumerate(steps) for node in step.needed}
-        self._freed = [
-            [node for node, at in last.items() if at == number and node not in results]
-            for number in range(len(steps))
-        ]
+        self._freed: list[list[Node]] = [[] for _ in steps]
+        for node in last.keys() - results:
+            self._freed[last[node]].append(node)
         self._given = {n: n.how for n in graph.nodes if is_there(n, graph) and n.kind == "constant"}
 
     @property
@@ -78,7 +77,8 @@ class _KernelRun:
 
     def __init__(self, kernel: Kernel, text: Source, graph: Graph) -> None:
         self.text = text
-        self.needed = [node for node in graph.nodes if node in kernel.needed]
+        needed = kernel.needed
+        self.needed = [node for node in graph.nodes if node in needed]
         self.stored = [node for node in graph.nodes if node in kernel.stored]
         self.places = [_Place(array) for array in text.arrays]
         pieces = -(-text.shared.size // text.widest) if text.shared and text.widest else 1

@@ -42,10 +42,10 @@ class Apply:
 
 
 class NeedsStorage(Exception):
-    """A view of ``node`` is not one of its operands' memory: the node needs memory of its own."""
+    """Views of ``nodes`` are none of their operands' memory: the nodes need memory of their own."""
 
-    def __init__(self, node: Node) -> None:
-        self.node = node
+    def __init__(self, *nodes: Node) -> None:
+        self.nodes = nodes
 
 
 class Expressions:

@@ -13,7 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from mtlib.fusion.expressions import Apply, Expressions, Load, Number, cost, in_order, loads
+from mtlib.fusion.expressions import (
+    Apply,
+    Expressions,
+    Load,
+    NeedsStorage,
+    Number,
+    applied,
+    cost,
+    in_order,
+)
 from mtlib.fusion.graph import Graph, Node
 from mtlib.fusion.tasks import Call, Kernel, Task, same_outer
 from mtlib.kernels import jit
@@ -28,17 +37,30 @@ class Steps:
         self.stored = set(stored)
         self.steps: dict[Node, Kernel | Call] = {}  # by what they make
         self.tasks: dict[Node, Task] = {}
+        # Sets of steps, as the bits of a number: what each consists of, and what has to run before.
+        self._parts: dict[Kernel | Call, int] = {}
+        self._earlier: dict[Kernel | Call, int] = {}
+        needs: list[Node] = []
         for node in graph.nodes:
             if node in graph.inputs:
                 continue
             if node.kind == "call":
                 self.steps[node] = Call(node)
             elif node.kind == "reduce" or node in self.stored:
-                self.tasks[node] = task = self._task(node)
-                self.steps[node] = Kernel([task])
-        for step in self.steps.values():
+                try:
+                    self.tasks[node] = task = self._task(node)
+                except NeedsStorage as need:
+                    needs += need.nodes
+                else:
+                    self.steps[node] = Kernel([task])
+        if needs:
+            raise NeedsStorage(*needs)
+        for number, step in enumerate(self.steps.values()):
             if isinstance(step, Call):
                 self._look_at(step.node.args)
+            self._parts[step], self._earlier[step] = 1 << number, 0
+            for earlier in self._before(step):
+                self._earlier[step] |= self._parts[earlier] | self._earlier[earlier]
         self._look_at(graph.outputs)
         self._join_users()
         self._join_siblings()
@@ -64,17 +86,16 @@ class Steps:
 
     def _join_users(self) -> None:
         """Put each reduction and those that use its totals into one kernel, where they fit."""
-        for node in list(self.tasks):
-            if node.kind != "reduce":
-                continue
-            for user in list(self.tasks.values()):
-                found = [x for x in loads(user.expression) if x.node is node]
-                if not found:
-                    continue
+        users: dict[Node, dict[Task, list[Load]]] = {}
+        for task in self.tasks.values():
+            for load in task.loads:
+                users.setdefault(load.node, {}).setdefault(task, []).append(load)
+        for node, task in self.tasks.items():
+            for user, found in users.get(node, {}).items() if task.is_reduce else ():
                 kernel, other = self.steps[node], self.steps[user.node]
                 if kernel is other:
                     continue
-                places = {same_outer(self.tasks[node], load.layout) for load in found}
+                places = {same_outer(task, load.layout) for load in found}
                 if len(places) == 1 and (outer := places.pop()) is not None:
                     self._join(kernel, other, user, outer)
 
@@ -95,14 +116,19 @@ class Steps:
 
     def _join_siblings(self) -> None:
         """Put tasks that walk the same loops and load the same elements into one kernel."""
-        kernels = [s for s in dict.fromkeys(self.steps.values()) if isinstance(s, Kernel)]
-        for i, kernel in enumerate(kernels):
-            for other in kernels[:i]:
-                alive = all(self.steps[x.tasks[0].node] is x for x in (kernel, other))
-                loops = {t.loops for t in kernel.tasks + other.tasks}
-                shared = _elements(kernel) & _elements(other)
-                if alive and len(loops) == 1 and shared and self._can_merge(other, kernel):
+        alike: dict[tuple, dict[Kernel, set]] = {}  # by their loops, with what they load
+        for kernel in dict.fromkeys(self.steps.values()):
+            if isinstance(kernel, Call) or len({task.loops for task in kernel.tasks}) > 1:
+                continue
+            loaded = {(x.node, x.layout) for task in kernel.tasks for x in task.loads}
+            others = alike.setdefault(kernel.tasks[0].loops, {})
+            for other, elements in others.items():
+                if loaded & elements and self._can_merge(other, kernel):
                     self._merge(other, kernel)
+                    elements |= loaded
+                    break
+            else:
+                others[kernel] = loaded
 
     def _can_merge(self, a: Kernel, b: Kernel) -> bool:
         """Whether one kernel can do the work of both.
@@ -110,11 +136,10 @@ class Steps:
         No third step may have to run between them.  And what one task makes another can use within
         the kernel only if it is a total, and the one that was just added up.
         """
-        tasks = a.tasks + b.tasks
-        made = {task.node for task in tasks}
-        for task in tasks:
-            for load in loads(task.expression):
-                if load.node in made:
+        for kernel, other in ((a, b), (b, a)):
+            pairs = ((task, load) for task in kernel.tasks for load in task.loads)
+            for task, load in pairs:
+                if self.steps.get(load.node) is other:
                     maker = self.tasks[load.node]
                     if not maker.is_reduce or same_outer(maker, load.layout) != task.outer:
                         return False
@@ -124,37 +149,44 @@ class Steps:
         first.tasks += second.tasks
         for node in second.made:
             self.steps[node] = first
+        parts = self._parts[first] | self._parts.pop(second)
+        earlier = (self._earlier[first] | self._earlier.pop(second)) & ~parts
+        self._parts[first], self._earlier[first] = parts, earlier
+        for step, before in self._earlier.items():
+            if before & parts:
+                self._earlier[step] = before | parts | earlier
 
     def _between(self, first, last) -> bool:
         """Whether ``last`` needs, by way of another step, what ``first`` makes."""
-        waiting = [s for s in self._before(last) if s is not first]
-        seen = set(waiting)
-        while waiting:
-            step = waiting.pop()
-            for earlier in self._before(step):
-                if earlier is first:
-                    return True
-                if earlier not in seen:
-                    seen.add(earlier)
-                    waiting.append(earlier)
-        return False
+        others = (step for step in self._before(last) if step is not first)
+        return any(self._earlier[step] & self._parts[first] for step in others)
 
     def _before(self, step) -> list:
         found = (self.steps.get(node) for node in step.needed)
         return list(dict.fromkeys(s for s in found if s is not None and s is not step))
 
-    def better_stored(self) -> Node | None:
-        """An elementwise result that several kernels compute, or one many times over, at a cost
-        above that of storing it once and loading it where it is used."""
-        best, most = None, 0
+    def better_stored(self) -> list[Node]:
+        """Elementwise results that several kernels compute, or one many times over, at a cost above
+        that of storing them once and loading them where they are used.
+
+        Each changes what those inside of it and around it cost.  So of these only the best is here.
+        """
+        savings = {}
         for node, turns in self._computed().items():
             size, walks = prod(node.shape), sum(turns.values())
             if walks <= size or node in self.stored:
                 continue
             each = cost(self.expressions.of(node))
             saved = walks * each - (size * each + size + walks)
-            if each > 1 and saved > most:
-                best, most = node, saved
+            if each > 1 and saved > 0:
+                savings[node] = saved
+        best: list[Node] = []
+        inside: set[Node] = set()
+        for node in sorted(savings, key=savings.get, reverse=True):
+            computed = {x.node for x in applied(self.expressions.of(node))}
+            if node not in inside and computed.isdisjoint(best):
+                best.append(node)
+                inside |= computed
         return best
 
     def _computed(self) -> dict[Node, dict[Kernel, int]]:
@@ -195,7 +227,3 @@ class Steps:
                 step.tasks.sort(key=lambda task: rank[task.node])
                 step.stored = frozenset(step.made & wanted)
         return tuple(order)
-
-
-def _elements(kernel: Kernel) -> set:
-    return {(x.node, x.layout) for task in kernel.tasks for x in loads(task.expression)}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from mtlib.fusion.expressions import Load, loads
+from mtlib.fusion.expressions import Load
 from mtlib.fusion.graph import Node
 from mtlib.fusion.tasks import Kernel, Task
 from mtlib.layout import Layout, collapse
@@ -126,7 +126,7 @@ def _inner_loops(tasks: list[Task], known: list[Loop], variables: Iterator[str])
 
 def _touched(task: Task) -> list[tuple[object, Node, Layout]]:
     """What a task loads and stores: (the load or the task, whose memory, where)."""
-    loaded = [(x, x.node, x.layout) for x in loads(task.expression)]
+    loaded = [(x, x.node, x.layout) for x in task.loads]
     return [*loaded, (task, task.node, task.target())]
 
 
@@ -138,7 +138,7 @@ def _grouped(kernel: Kernel) -> list[tuple[int, list[Task]]]:
     levels: dict[Node, int] = {}
     groups: dict[tuple, list[Task]] = {}
     for task in kernel.tasks:
-        used = [levels[x.node] for x in loads(task.expression) if x.node in levels]
+        used = [levels[x.node] for x in task.loads if x.node in levels]
         levels[task.node] = level = 1 + max(used, default=-1)
         groups.setdefault((level, task.loops), []).append(task)
     return sorted(((key[0], tasks) for key, tasks in groups.items()), key=lambda pair: pair[0])

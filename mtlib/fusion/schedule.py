@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mtlib.fusion.expressions import NeedsStorage
 from mtlib.fusion.graph import Graph, Node, source
 from mtlib.fusion.joining import Steps
+from mtlib.fusion.repeats import too_long
 from mtlib.fusion.tasks import Call, Kernel, fused_into
 
 
@@ -53,17 +54,18 @@ def schedule(graph: Graph, kept: Collection[Node] = ()) -> Schedule:
     Raises :class:`NeedsStorage` if an input does not lie such that the views of it are possible.
     """
     reasons = _required(graph, kept)
+    reasons |= dict.fromkeys(too_long(graph, reasons), "it is too long to be computed again")
     while True:
         try:
             steps = Steps(graph, reasons)
         except NeedsStorage as need:
-            if need.node in graph.inputs:
+            if not set(graph.inputs).isdisjoint(need.nodes):
                 raise
-            reasons[need.node] = "a view of it needs its elements in order"
+            reasons |= dict.fromkeys(need.nodes, "a view of it needs its elements in order")
             continue
-        if (node := steps.better_stored()) is None:
+        if not (better := steps.better_stored()):
             return Schedule(graph, steps.in_order(), reasons)
-        reasons[node] = "storing it costs less than computing it again"
+        reasons |= dict.fromkeys(better, "storing it costs less than computing it again")
 
 
 def _required(graph: Graph, kept: Collection[Node]) -> dict[Node, str]:

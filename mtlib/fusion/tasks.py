@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from mtlib.fusion.expressions import applied, loads
+from mtlib.fusion.expressions import Load, applied, loads
 from mtlib.fusion.graph import Node, source
 from mtlib.layout import Layout, Shape, index
 
@@ -22,6 +23,11 @@ class Task:
     space: Shape
     outer: tuple[int, ...]
     inner: tuple[int, ...]
+
+    @cached_property
+    def loads(self) -> list[Load]:
+        """What its expression loads."""
+        return loads(self.expression)
 
     @property
     def is_reduce(self) -> bool:
@@ -83,7 +89,7 @@ class Kernel:
     @property
     def needed(self) -> set[Node]:
         """What the tasks load that is not made here."""
-        return {load.node for task in self.tasks for load in loads(task.expression)} - self.made
+        return {load.node for task in self.tasks for load in task.loads} - self.made
 
 
 @dataclass(eq=False)

@@ -149,6 +149,57 @@ def test_a_long_program():
     assert max(map(len, fused.source.splitlines())) < 120
 
 
+def less_their_mean(x, times):
+    for i in range(times):
+        x = x.tanh() - x.sum(i % 2, keepdim=True) * 1e-3
+    return x
+
+
+def less_their_sum(x, times):
+    for _ in range(times):
+        x = x - x.sum(0, keepdim=True) * 1e-3
+    return x
+
+
+def differences(x, times):
+    for _ in range(times):
+        x = x[1:] - x[:-1] * 0.5
+    return x
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("program", [less_their_mean, less_their_sum, differences])
+def test_the_source_of_a_long_program_is_in_proportion(program):
+    """What is long is stored rather than computed again by all that comes after it."""
+    x = np.random.default_rng(0).random((130, 2))
+    lines = {}
+    for times in (30, 120):
+        fused = check(lambda x, times=times: program(x, times), [x], rtol=1e-6, atol=1e-12)
+        lines[times] = fused.source.count("\n")
+        assert lines[times] < 40 * times
+    assert lines[120] < 4.5 * lines[30]
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_chain_is_stored_where_it_branches():
+    """And what is used once, however long, needs no memory."""
+
+    def chain(x, length):
+        for _ in range(length):
+            x = x + 0.5
+        return x
+
+    def branch(x, length):
+        x = chain(x, length)
+        return x.sum(1, keepdim=True) * x
+
+    assert len(shown(lambda x: branch(x, 30), (3, 4)).schedule.steps) == 1
+    long = shown(lambda x: branch(x, 31), (3, 4))
+    assert len(long.schedule.steps) == 2
+    assert "add33 is stored: it is too long to be computed again" in long.explain()
+    assert len(shown(lambda x: chain(x, 100).sum(1), (3, 4)).schedule.steps) == 1
+
+
 @pytest.mark.usefixtures("plain")
 def test_a_program_that_uses_each_step_twice():
     def program(x):
