@@ -79,7 +79,7 @@ class Div(_Zip):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
         da = d / b
-        return da if need_a else None, -da * (a / b) if need_b else None
+        return da if need_a else None, -da * a / b if need_b else None
 
 
 class Pow(_Zip):
