@@ -122,7 +122,7 @@ def test_large(dtype, layout, shape):
     y = mtlib.fused.layer_norm(x, shape[1], weight, bias)
     d = fill("any", shape, dtype, 4)
     y.backward(mtlib.tensor(d))
-    a, w, b, d = (z.astype(np.float64) for z in (*arrays, d))
+    a, w, b, d = (z.astype(np.longdouble) for z in (*arrays, d))  # float64 would be the less exact
     eps, size = np.finfo(dtype).eps, np.abs(d).sum(0).max()
     np.testing.assert_allclose(y, reference(a, shape[1], w, b), rtol=500 * eps, atol=500 * eps)
     dx, dw, db = by_hand(a, d, w, 1e-5)
