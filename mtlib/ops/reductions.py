@@ -9,11 +9,12 @@ dtype (2⁻²³ for float32, 2⁻⁵² for float64), over any dimensions of any 
 threads, forward and backward, step by step, fused and by ``fuse``:
 
 =========  =====================================================================
-sum        (128 + log₂ n) ε Σ|x| at most; for most numbers 2 ε Σ|x|
+sum        (256 + log₂ n) ε Σ|x| at most; for most numbers 2 ε Σ|x|
 mean       the same over n
-var        (128 + log₂ n) ε of itself at most, and what the digits of x leave open:
-           the mean of x is taken to (128 + log₂ n)² ε² of its size
-prod       float32: ε of itself; float64: n ε of itself at most, mostly √n ε
+var        (256 + log₂ n) ε of itself at most, and what the digits of x leave open:
+           the mean of x is taken to (256 + log₂ n)² ε² of its size
+prod       float32: ε of itself; float64, and rows that ``fuse`` multiplies:
+           n ε of itself at most, mostly √n ε
 max, min   exact
 =========  =====================================================================
 

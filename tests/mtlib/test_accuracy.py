@@ -46,7 +46,7 @@ def tenth(dtype) -> np.longdouble:
 
 def worst(n: int) -> float:
     """What the table promises, in units in the last place of a sum of numbers of one sign."""
-    return 128 + log2(n)
+    return 256 + log2(n)
 
 
 @st.composite
