@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from mt_diagrams.figure import write_whole
-from mt_diagrams.roofline import roofline
+from mt_diagrams.figures.roofline import roofline
+from mt_diagrams.svg.figure import write_whole
 
 from benchmarks import report
 from benchmarks.cases import NAMES

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from mt_diagrams.registry import FIGURES
+from mt_diagrams.cli.registry import FIGURES
 
 import mtlib
 from benchmarks.kinds import Comparison, Reading

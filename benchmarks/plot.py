@@ -1,4 +1,4 @@
-"""The ladder as a picture: what of the results :mod:`mt_diagrams.roofline` draws."""
+"""The ladder as a picture: what of the results :mod:`mt_diagrams.figures.roofline` draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = {
 
 
 def roofline_of(results: dict) -> dict:
-    """Curves and roofs, as :func:`mt_diagrams.roofline.roofline` wants them.
+    """Curves and roofs, as :func:`mt_diagrams.figures.roofline.roofline` wants them.
 
     Raises ``ValueError`` if the ladder was not measured.
     """

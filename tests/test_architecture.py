@@ -2,12 +2,14 @@
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 MTLIB = ROOT / "mtlib"
+FIGURES = ROOT / "diagrams" / "mt_diagrams"
 
 # From the ground up.  A room may import those on lower floors, and those beside it in its folder.
 FLOORS = [
@@ -64,17 +66,70 @@ def test_mtlib_needs_only_numpy_and_numba(path):
         assert top in standard or top in sys.stdlib_module_names, name
 
 
+# A folder of figures may import those before it, and what lies beside it in its own.
+FIGURE_FLOORS = ["svg", "pieces", "figures", "cli"]
+FIGURE_FILES = sorted(path for floor in FIGURE_FLOORS for path in (FIGURES / floor).glob("*.py"))
+
+
+@pytest.mark.parametrize("path", FIGURE_FILES, ids=lambda path: str(path.relative_to(FIGURES)))
+def test_figures_stand_on_what_they_are_made_of(path):
+    allowed = FIGURE_FLOORS[: FIGURE_FLOORS.index(path.parent.name) + 1]
+    allowed += ["drawing"] if path.parent.name in ("figures", "cli") else []  # for its ``connect``
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "mt_diagrams" and len(parts) > 1:
+            assert parts[1] in allowed, f"{path.parent.name} imports {name}, from above"
+
+
 def test_figures_know_nothing_of_mtlib():
     importers = {
-        path.name
-        for path in (ROOT / "diagrams" / "mt_diagrams").glob("*.py")
+        str(path.relative_to(FIGURES))
+        for path in FIGURES.rglob("*.py")
         if any(name.split(".")[0] == "mtlib" for name in imported(path))
     }
-    assert importers <= {"live.py", "__main__.py"}  # the command line
+    assert importers == {"cli/live.py"}
+
+
+MOST_FILES = {"kernels": 22, "fusion": 20}  # in a folder: 16, but for these
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """The modules of a package by their full names."""
+    parent = package.parent
+    names = {
+        ".".join(p.relative_to(parent).with_suffix("").parts): p for p in package.rglob("*.py")
+    }
+    return {name.removesuffix(".__init__"): path for name, path in names.items()}
+
+
+@pytest.mark.parametrize("package", [MTLIB, FIGURES], ids=lambda path: path.name)
+def test_nothing_is_imported_in_a_circle(package):
+    """Inside of folders too; what a function imports when it is called counts as well."""
+    known = modules(package)
+    graph = {
+        name: {n for n in imported(path) if n in known and not name.startswith(n)}
+        for name, path in known.items()
+    }
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail("imported in a circle: " + " -> ".join(error.args[1]))
+
+
+def test_a_circle_would_be_found():
+    with pytest.raises(CycleError):
+        list(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
+
+
+def test_folders_stay_small():
+    """So small that a newcomer can know the neighbours."""
+    for folder in {path.parent for package in (MTLIB, FIGURES) for path in package.rglob("*.py")}:
+        found = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(found) <= MOST_FILES.get(folder.name, 16), f"{folder.name}: {len(found)} files"
 
 
 def test_rooms_stay_small():
-    folders = [MTLIB, ROOT / "diagrams" / "mt_diagrams", ROOT / "benchmarks", ROOT / "tests"]
+    folders = [MTLIB, FIGURES, ROOT / "benchmarks", ROOT / "tests"]
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         lines = len(path.read_text().splitlines())
         assert lines <= 420, f"{path.name} has {lines} lines: it is two rooms"

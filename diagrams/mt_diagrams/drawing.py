@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from chalk import ArrowOpts
 from chalk.types import Diagram
-from colour import Color
 
-papaya = Color("#ff9700")
-aqua = Color("#69bac9")
-white = Color("#ffffff")
-black = Color("#000000")
-grey = Color("#bbbbbb")
+from mt_diagrams.svg.palette import aqua, black, grey, papaya, white
+
+__all__ = ["aqua", "black", "connect", "grey", "papaya", "white"]
 
 
 def connect(diagram: Diagram, *pairs) -> Diagram:

@@ -6,9 +6,9 @@ class, and looks for it when there is a tensor to show.
 
 from __future__ import annotations
 
-from .blocks import axes_of, block, numbers, size_of
-from .figure import Figure
-from .layout import captioned
+from mt_diagrams.pieces.blocks import axes_of, block, numbers, size_of
+from mt_diagrams.pieces.layout import captioned
+from mt_diagrams.svg.figure import Figure
 
 TYPE = ("mtlib.tensor", "Tensor")
 SIDE = 12  # a tensor with a longer side, ...

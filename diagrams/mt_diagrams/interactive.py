@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .figure import Figure
+from mt_diagrams.svg.figure import Figure
 
 
 class Interactive:

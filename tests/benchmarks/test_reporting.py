@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from mt_diagrams.roofline import roofline
+from mt_diagrams.figures.roofline import roofline
 
 from benchmarks import report
 from benchmarks.plot import roofline_of

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from mt_diagrams.browser import converted, find_browser
+from mt_diagrams.svg.browser import converted, find_browser
 
 
 @cache

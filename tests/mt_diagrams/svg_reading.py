@@ -4,8 +4,8 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from mt_diagrams.figure import WIDEST
-from mt_diagrams.lettering import width_of
+from mt_diagrams.svg.figure import WIDEST
+from mt_diagrams.svg.lettering import width_of
 
 NS = "{http://www.w3.org/2000/svg}"
 

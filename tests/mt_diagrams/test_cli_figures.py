@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from mt_diagrams import __main__ as cli
-from mt_diagrams import browser, image_matmul_full, image_matmul_simple
-from mt_diagrams.registry import FIGURES
+from mt_diagrams import image_matmul_full, image_matmul_simple
+from mt_diagrams.cli import main as cli
+from mt_diagrams.cli.registry import FIGURES
+from mt_diagrams.svg import browser
 from PIL import Image
 
 from .browsing import needs_browser

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mt_diagrams import Figure, browser, figure, matrix, theme, writing
-from mt_diagrams.lettering import label
-from mt_diagrams.registry import FIGURES
+from mt_diagrams import Figure, matrix
+from mt_diagrams.cli.registry import FIGURES
+from mt_diagrams.svg import browser, figure, theme, writing
+from mt_diagrams.svg.lettering import label
 from PIL import Image
 
 from .browsing import needs_browser

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from mt_diagrams import Figure, matrix
-from mt_diagrams.__main__ import build
-from mt_diagrams.gallery import PAGE, gallery_page
-from mt_diagrams.registry import FIGURES, Entry
+from mt_diagrams.cli.gallery import PAGE, gallery_page
+from mt_diagrams.cli.main import build
+from mt_diagrams.cli.registry import FIGURES, Entry
 
 from .svg_reading import Svg
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import image_broadcast, image_map, image_reduce, image_zip
-from mt_diagrams.shapes import common_shape
+from mt_diagrams.pieces.shapes import common_shape
 
 from .svg_reading import Svg
 

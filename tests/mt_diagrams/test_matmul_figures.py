@@ -11,7 +11,7 @@ from mt_diagrams import (
     image_matmul_simple,
     image_rows_meet_columns,
 )
-from mt_diagrams.elide import axis
+from mt_diagrams.pieces.elide import axis
 
 from .products import ALL
 from .svg_reading import Svg

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import memory_timeline, traffic_bar
-from mt_diagrams.columns import columns_of, layers_of
-from mt_diagrams.memory import HEIGHT, role_of
-from mt_diagrams.theme import LILAC, SCALE, STONE
+from mt_diagrams.figures.memory import HEIGHT, role_of
+from mt_diagrams.pieces.columns import columns_of, layers_of
+from mt_diagrams.svg.theme import LILAC, SCALE, STONE
 
 from .svg_reading import Svg
 

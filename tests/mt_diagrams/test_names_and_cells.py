@@ -10,7 +10,7 @@ from colour import Color
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import Figure, drawing
-from mt_diagrams.elide import axis
+from mt_diagrams.pieces.elide import axis
 from mt_diagrams.tensor_draw import (
     color,
     draw_equation,

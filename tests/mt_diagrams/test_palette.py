@@ -4,13 +4,13 @@ from itertools import combinations, product
 
 import pytest
 from colour import Color
-from mt_diagrams import theme
-from mt_diagrams.dark import PALETTE, darkened, luminance
 from mt_diagrams.drawing import aqua, papaya
-from mt_diagrams.equation import color
-from mt_diagrams.memory import ROLES
-from mt_diagrams.storage import _shades
-from mt_diagrams.traffic import LOOKS
+from mt_diagrams.figures.memory import ROLES
+from mt_diagrams.figures.storage import _shades
+from mt_diagrams.figures.traffic import LOOKS
+from mt_diagrams.pieces.equation import color
+from mt_diagrams.svg import theme
+from mt_diagrams.svg.dark import PALETTE, darkened, luminance
 
 INKS = (theme.INK, theme.QUIET, theme.PAPAYA_INK, theme.AQUA_INK)
 PALE = (theme.PAPER, theme.CELL, theme.MIST, theme.PAPAYA_TINT, theme.AQUA_TINT)

@@ -22,9 +22,9 @@ from mt_diagrams import (
     step_online_softmax,
     step_zip_reduce,
 )
-from mt_diagrams.__main__ import build
-from mt_diagrams.browser import page_after_scripts
-from mt_diagrams.registry import FIGURES
+from mt_diagrams.cli.main import build
+from mt_diagrams.cli.registry import FIGURES
+from mt_diagrams.svg.browser import page_after_scripts
 
 from .browsing import needs_browser
 
@@ -130,7 +130,7 @@ def test_other_shapes(tmp_path):
 def test_the_look_itself_sees_faults(tmp_path):
     from chalk import concat
     from mt_diagrams import Figure
-    from mt_diagrams.lettering import label
+    from mt_diagrams.svg.lettering import label
 
     both = concat([label("one"), label("two").translate(0.2, 0)])
     _, found = look_at([Figure(both, "a", "b")], tmp_path)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mt_diagrams.roofline import LOOKS, roofline, spread
+from mt_diagrams.figures.roofline import LOOKS, roofline, spread
 
 from .svg_reading import Svg
 

@@ -18,7 +18,7 @@ from mt_diagrams import (
     step_online_softmax,
     step_zip_reduce,
 )
-from mt_diagrams.browser import page_after_scripts
+from mt_diagrams.svg.browser import page_after_scripts
 
 from .browsing import needs_browser
 from .svg_reading import Svg

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import image_storage
-from mt_diagrams.strided import strided_of
+from mt_diagrams.pieces.strided import strided_of
 
 from .svg_reading import Svg
 

@@ -1,0 +1,1 @@
+"""``mt-diagrams``: the figures by name.  Its live examples are the only place that runs mtlib."""
