@@ -66,13 +66,18 @@ test notebooks: export NUMBA_DISABLE_JIT := 0
 QUICK_TESTS := tests/test_architecture.py tests/test_readme.py tests/mt_diagrams tests/notebooks \
   tests/mtlib/test_exercises.py tests/mtlib/test_fusion_calls.py mtlib diagrams notebooks
 
+# Files of tests are dealt out to the cores; the tests of a file stay together.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+
 test: setup ## every check: ruff, then tests, doctests and notebooks (QUICK=1 runs a part)
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
 ifneq ($(filter-out 0,$(QUICK)),)
-	$(VENV_PYTHON) -m pytest $(QUICK_TESTS)
+	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(QUICK_TESTS)
 else
-	$(VENV_PYTHON) -m coverage run -m pytest
+	$(VENV_PYTHON) -m coverage erase
+	$(VENV_PYTHON) -m coverage run -m pytest $(SIDE_BY_SIDE)
+	$(VENV_PYTHON) -m coverage combine --quiet
 	$(VENV_PYTHON) -m coverage report --skip-covered --fail-under=95
 endif
 
@@ -108,6 +113,6 @@ lock: ## make requirements.lock again from pyproject.toml
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
 clean: ## remove what make and the tools made: .venv and caches
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .coverage*
 	find mtlib diagrams tests scripts notebooks benchmarks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 	  -prune -exec rm -rf {} +
