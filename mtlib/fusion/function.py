@@ -37,8 +37,8 @@ def fuse(fn: Callable) -> Fused:
     ``fn`` is read again, as it is for another number among its arguments.  (What changes at every
     call is better a tensor without dimensions.)  The 64 programs that were used last are kept.
     Random numbers are drawn at each call, unless they have a ``seed``.  What ``fn`` finds out in
-    other ways, from a file, an iterator or the clock, is what it was when it was read, and so are
-    arrays that it makes.
+    other ways, from a file, the environment, an iterator, the clock or ``eval``, is what it was
+    when it was read, and so are arrays that it makes.
 
     ``@`` stays a call of its fast kernel.  :func:`mtlib.naive.matmul` is a zip and a reduce like
     any other, and becomes one loop nest, in both directions.

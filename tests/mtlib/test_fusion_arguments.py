@@ -293,6 +293,19 @@ def test_integers_in_arithmetic():
             np.testing.assert_allclose(result, expected)
 
 
+@pytest.mark.parametrize(
+    "fn", [lambda n: n + n, lambda n: n * 2, lambda n: 3 - n[::-1], lambda n: -n, lambda n: n**2]
+)
+def test_integers_that_leave_their_range(fn):
+    """NumPy computes with them in their own few bits."""
+    fused, tensors = mtlib.fuse(lambda x, n: x * fn(n)), mtlib.fuse(lambda x, n: x * fn(n + x * 0))
+    with pytest.raises(TypeError, match=r"^fuse: \w+ of an array of uint8 with no tensor beside"):
+        fused(ONES, np.array([1, 100, 200], np.uint8))
+    for n in (np.array([1, 100, 200]), np.array([1, 2, -200])):
+        np.testing.assert_array_equal(fused(ONES, n), fn(n))
+        np.testing.assert_array_equal(tensors(ONES, n), fn(n))
+
+
 def test_arrays_of_bools(read):
     """As conditions and masks, whose values change from call to call."""
     chosen = mtlib.fuse(lambda x, m: mtlib.where(m, x, 0))
