@@ -27,7 +27,7 @@ from mtlib.mode import thread, treated
 from mtlib.operands import Integers
 from mtlib.ops.maps import Neg
 from mtlib.ops.views import Scatter
-from mtlib.ops.zips import Add, Compare, Mul, Pow, Sub
+from mtlib.ops.zips import Add, Compare, Maximum, Minimum, Mul, Pow, Sub, Where
 from mtlib.tensor import Tensor
 from mtlib.trace import Trace, trace
 
@@ -36,6 +36,8 @@ CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
 
 # Of integers NumPy computes these in their own dtype.
 WRAPPING = frozenset({Neg, Add, Sub, Mul, Pow})
+# What of arrays too only functions of mtlib compute, and give tensors.
+NOT_OF_NUMPY = frozenset({Where, Maximum, Minimum})
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +57,12 @@ class Nowhere:
 class Symbol(Tensor):
     """A tensor of a program that is being read: the shape of one, and the node that makes it."""
 
-    __slots__ = ("node",)
+    __slots__ = ("brings_dtype", "node")
 
     def __init__(self, node: Node, requires_grad: bool = False, storage=None) -> None:
         super().__init__(storage or Nowhere(node), node.layout, requires_grad)
         self.node = node
+        self.brings_dtype = True
 
     @property
     def grad(self) -> Tensor | None:
@@ -110,10 +113,34 @@ class Symbol(Tensor):
         return f"symbol({self.node.name}, shape={self.shape})"
 
 
-class IntegerSymbol(Symbol, Integers):
-    """An array of integers that is an argument, or a view of one.  To an operation it is floats."""
+class ArraySymbol(Symbol):
+    """An array of integers or bools that is an argument, or what NumPy makes of such arrays.
 
-    __slots__ = ("integers",)  # their dtype
+    To an operation it is a tensor, of floats in the place of integers; and where NumPy means
+    something else, it says so.
+    """
+
+    __slots__ = ("array",)  # the dtype of an argument
+
+    def transpose(self, *dims) -> Symbol:
+        return self.permute(*(dims or reversed(range(self.ndim))))
+
+    def var(self, *args, **kwargs):
+        raise TypeError(
+            "fuse: var of an array divides by the number of elements, and that of a tensor by one "
+            "less; pass a tensor"
+        )
+
+    def __matmul__(self, other):
+        if isinstance(other, ArraySymbol):
+            raise TypeError("fuse: a product of two arrays is NumPy's own; pass one as a tensor")
+        return super().__matmul__(other)
+
+
+class IntegerSymbol(ArraySymbol, Integers):
+    """An array of integers that is an argument, or a view of one."""
+
+    __slots__ = ()
 
     def check(self, test: Callable, *told) -> None:
         thread.mode.reader.checks[self.node, test, told] = None
@@ -156,20 +183,19 @@ class Program:
     checks: tuple[tuple[Node, Callable, tuple], ...]
 
 
-def read(
-    call: Callable, tensors: dict[Place, Tensor], integers: Mapping[Place, np.dtype]
-) -> Program:
+def read(call: Callable, tensors: dict[Place, Tensor], arrays: Mapping[Place, np.dtype]) -> Program:
     """The program that ``call`` runs for ``tensors``, which it gets as a dict, by place.
 
-    Those at ``integers`` hold the integers of an array, of the dtype there.
+    Those in ``arrays`` hold the integers or bools of an array, of the dtype there.
     """
     enabled, labels, symbols = thread.mode.grad_enabled, labelled(list(tensors)), {}
     for place, x in tensors.items():
         node = Node("input", labels[place], (), x.layout, x.dtype)
-        kind = IntegerSymbol if place in integers else Symbol
-        symbols[place] = kind(node, enabled and x.requires_grad)
-        if place in integers:
-            symbols[place].integers = integers[place]
+        if place in arrays:
+            symbols[place] = (ArraySymbol if arrays[place].kind == "b" else IntegerSymbol)(node)
+            symbols[place].array = arrays[place]
+        else:
+            symbols[place] = Symbol(node, enabled and x.requires_grad)
     with treated(traces=(), reading=True, phase="forward"), trace() as made:
         reader = _Reader(made, len(symbols))
         with treated(reader=reader):
@@ -300,11 +326,11 @@ class _Reader:
         with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
         storage = arguments[0].storage if function.kind == "view" else None
-        of_integers = function.kind == "view" and isinstance(arguments[0], IntegerSymbol)
-        kind = IntegerSymbol if of_integers else Symbol
+        kind = _kind(function, arguments)
         symbol = kind(self._simplest(function, nodes, rest, output), storage=storage)
-        if of_integers:
-            symbol.integers = arguments[0].integers
+        if kind is not Symbol:
+            symbol.array = arguments[0].array if kind is IntegerSymbol else output.dtype
+            symbol.brings_dtype = symbol.ndim > 0  # to NumPy it is a number
         # Where forward saved its result, that is this symbol.
         ctx._saved = ctx._saved and tuple(
             symbol if type(x) is Tensor and x.storage is output.storage else x for x in ctx._saved
@@ -340,14 +366,25 @@ class _Reader:
         return self._node(kind, name, nodes, layout, dtype, how)
 
 
+def _kind(function: type[Function], arguments) -> type[Symbol]:
+    """What symbol a primitive gives: one for an array, if NumPy would have computed it."""
+    symbols = [x for x in arguments if isinstance(x, Symbol)]
+    arrays = [x for x in symbols if isinstance(x, ArraySymbol)]
+    if not arrays or function in NOT_OF_NUMPY:
+        return Symbol
+    if not all(isinstance(x, ArraySymbol) or x.node.value is not None for x in symbols):
+        return Symbol
+    return type(arguments[0]) if function.kind == "view" else ArraySymbol
+
+
 def _check_integers(function: type[Function], arguments) -> None:
     """Refuse what NumPy would compute in fewer bits, and then take for another number."""
     if function not in WRAPPING:
         return
     symbols = [x for x in arguments if isinstance(x, Symbol)]
-    short = [x for x in symbols if isinstance(x, IntegerSymbol) and x.integers != np.int64]
+    short = [x for x in symbols if isinstance(x, IntegerSymbol) and x.array != np.int64]
     if short and all(isinstance(x, IntegerSymbol) or x.node.value is not None for x in symbols):
         raise TypeError(
-            f"fuse: {function.name} of an array of {short[0].integers} with no tensor beside it "
+            f"fuse: {function.name} of an array of {short[0].array} with no tensor beside it "
             "may leave the range of that dtype; pass the array as int64"
         )

@@ -107,7 +107,7 @@ class Fused:
 
     def _read(self, arguments: Arguments, look: Look) -> Compiled:
         fn, drawn = self.__wrapped__, look.drawn()
-        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.integers)
+        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.arrays)
         if look.drawn() != drawn:
             raise ValueError(
                 "fuse: the program draws random numbers of NumPy or Python while it is read, and "
