@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -97,12 +98,15 @@ class Fused:
         """The program for ``arguments``, which is read unless it is one of those that are kept."""
         look = self._guard.look(arguments.others)
         key = thread.mode.grad_enabled, arguments.key, look.state
-        program = self._programs.pop(key, None)
+        program = self._programs.get(key)
         if program is None:
-            program = self._read(arguments, look)
-        self._programs[key] = self._last = program  # the last to be let go
-        if len(self._programs) > PROGRAMS:
-            self._programs.popitem(last=False)
+            program = self._programs[key] = self._read(arguments, look)
+            if len(self._programs) > PROGRAMS:
+                self._programs.popitem(last=False)
+        elif program is not self._last:
+            with contextlib.suppress(KeyError):  # another thread has just let it go
+                self._programs.move_to_end(key)  # the last to be let go
+        self._last = program
         return program
 
     def _read(self, arguments: Arguments, look: Look) -> Compiled:

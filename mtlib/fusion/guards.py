@@ -169,7 +169,11 @@ class Look:
 
     def _parts(self, value, where: str) -> Iterator:
         kind = type(value)
-        own = next(cls for cls in kind.__mro__ if _is_library(cls))  # of a user's class, its base
+        own = _own(kind)
+        if own is object:
+            yield Same(value)
+            yield from self._object(value, where)
+            return
         if own in BEHIND:
             for name in BEHIND[own]:
                 yield self._at(getattr(value, name), where)
@@ -227,8 +231,8 @@ class Look:
         names, kind = self._guard.names, type(value)
         everything = self._guard.asks and kind is not types.ModuleType  # which can hold too much
         attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
-        wanted = attributes if everything else (names | self._guard.texts) & attributes.keys()
-        for name in sorted(wanted):
+        wanted = names | self._guard.texts if self._guard.texts else names
+        for name in sorted(attributes if everything else wanted & attributes.keys()):
             x = attributes[name]
             if everything and isinstance(x, np.ndarray):  # which the code may not look at
                 yield name, x.shape, x.dtype, hash(x.tobytes())
@@ -314,6 +318,12 @@ def _progress(generator):
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
     return generator.getstate() if isinstance(generator, random.Random) else generator.get_state()
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _own(kind: type) -> type:
+    """The first class among the bases of ``kind``, itself included, that the user did not write."""
+    return next(cls for cls in kind.__mro__ if _is_library(cls))
 
 
 @functools.lru_cache(maxsize=1 << 12)
