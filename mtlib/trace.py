@@ -179,6 +179,11 @@ def trace() -> Iterator[Trace]:
 
     Traces nest: an outer one records what an inner one does too.
     """
+    if thread.mode.reader is not None:
+        raise TypeError(
+            "fuse: the program opens a trace while it is read, when nothing runs; open it around "
+            "the call of the fused function"
+        )
     page = Trace()
     try:
         with treated(traces=(*thread.mode.traces, page)):

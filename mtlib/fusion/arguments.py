@@ -25,21 +25,21 @@ class Arguments:
     """The arguments in ``bound``, told apart.
 
     ``tensors`` are those that a program computes with, by place: also copies of arrays of bools and
-    of integers, and the latter are at ``integers``.  ``others``, each with what the caller calls
-    it, are part of the program.  Raises ``TypeError`` for what might have tensors in it, or values
-    of its own.
+    of integers, whose dtypes are in ``arrays``.  ``others``, each with what the caller calls it,
+    are part of the program.  Raises ``TypeError`` for what might have tensors in it, or values of
+    its own.
 
     >>> import mtlib
     >>> signature = inspect.signature(lambda x, *more, by=2: x)
     >>> found = Arguments(signature.bind(mtlib.ones(3), 1, by=np.arange(3)))
-    >>> list(found.tensors), found.integers, found.others
-    ([('x', None), ('by', None)], [('by', None)], [('more[0]', 1)])
+    >>> list(found.tensors), found.arrays, found.others
+    ([('x', None), ('by', None)], {('by', None): dtype('int64')}, [('more[0]', 1)])
     """
 
     def __init__(self, bound: inspect.BoundArguments) -> None:
         self.bound = bound
         self.tensors: dict[Place, Tensor] = {}
-        self.integers: list[Place] = []
+        self.arrays: dict[Place, np.dtype] = {}
         self.others: list[tuple[str, object]] = []
         places = _placed(bound)
         for place, x in places.items():
@@ -47,14 +47,13 @@ class Arguments:
                 self.tensors[place] = x
             elif isinstance(x, np.ndarray) and x.dtype.kind in "iub":
                 self.tensors[place] = tensor(x)
-                if x.dtype.kind != "b":
-                    self.integers.append(place)
+                self.arrays[place] = x.dtype
             else:
                 _check(described(place), x)
                 self.others.append((described(place), x))
         lies = [(x.layout, x.dtype, x.requires_grad) for x in self.tensors.values()]
         # What tells programs apart, beside what the others are.
-        self.key = tuple(places), tuple(self.tensors), tuple(self.integers), tuple(lies)
+        self.key = tuple(places), tuple(self.tensors), tuple(self.arrays.items()), tuple(lies)
 
     def call(self, fn: Callable, symbols: Mapping[Place, Tensor]):
         """``fn`` for these arguments, with ``symbols`` in the places of tensors."""

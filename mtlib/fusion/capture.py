@@ -8,7 +8,7 @@ backward program in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,13 +25,19 @@ from mtlib.layout import Shape, contiguous
 from mtlib.make import full
 from mtlib.mode import thread, treated
 from mtlib.operands import Integers
+from mtlib.ops.maps import Neg
 from mtlib.ops.views import Scatter
-from mtlib.ops.zips import Compare
+from mtlib.ops.zips import Add, Compare, Maximum, Minimum, Mul, Pow, Sub, Where
 from mtlib.tensor import Tensor
 from mtlib.trace import Trace, trace
 
 # Operations that keep a kernel of their own; the shape of each one's result.
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
+
+# Of integers NumPy computes these in their own dtype.
+WRAPPING = frozenset({Neg, Add, Sub, Mul, Pow})
+# What of arrays too only functions of mtlib compute, and give tensors.
+NOT_OF_NUMPY = frozenset({Where, Maximum, Minimum})
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +57,12 @@ class Nowhere:
 class Symbol(Tensor):
     """A tensor of a program that is being read: the shape of one, and the node that makes it."""
 
-    __slots__ = ("node",)
+    __slots__ = ("brings_dtype", "node")
 
     def __init__(self, node: Node, requires_grad: bool = False, storage=None) -> None:
         super().__init__(storage or Nowhere(node), node.layout, requires_grad)
         self.node = node
+        self.brings_dtype = True
 
     @property
     def grad(self) -> Tensor | None:
@@ -106,8 +113,32 @@ class Symbol(Tensor):
         return f"symbol({self.node.name}, shape={self.shape})"
 
 
-class IntegerSymbol(Symbol, Integers):
-    """An array of integers that is an argument, or a view of one.  To an operation it is floats."""
+class ArraySymbol(Symbol):
+    """An array of integers or bools that is an argument, or what NumPy makes of such arrays.
+
+    To an operation it is a tensor, of floats in the place of integers; and where NumPy means
+    something else, it says so.
+    """
+
+    __slots__ = ("array",)  # the dtype of an argument
+
+    def transpose(self, *dims) -> Symbol:
+        return self.permute(*(dims or reversed(range(self.ndim))))
+
+    def var(self, *args, **kwargs):
+        raise TypeError(
+            "fuse: var of an array divides by the number of elements, and that of a tensor by one "
+            "less; pass a tensor"
+        )
+
+    def __matmul__(self, other):
+        if isinstance(other, ArraySymbol):
+            raise TypeError("fuse: a product of two arrays is NumPy's own; pass one as a tensor")
+        return super().__matmul__(other)
+
+
+class IntegerSymbol(ArraySymbol, Integers):
+    """An array of integers that is an argument, or a view of one."""
 
     __slots__ = ()
 
@@ -148,25 +179,27 @@ class Program:
     outputs: tuple[Node, ...]
     seeds: tuple[Node | None, ...]
     gradients: tuple[tuple[Node | None, ...], ...]
-    single: bool  # whether the function returns a tensor, and not several
+    kind: type  # what the function returns: a tensor, or several in a tuple or a list
     checks: tuple[tuple[Node, Callable, tuple], ...]
 
 
-def read(call: Callable, tensors: dict[Place, Tensor], integers: Collection[Place]) -> Program:
+def read(call: Callable, tensors: dict[Place, Tensor], arrays: Mapping[Place, np.dtype]) -> Program:
     """The program that ``call`` runs for ``tensors``, which it gets as a dict, by place.
 
-    Those at ``integers`` hold the integers of an array.
+    Those in ``arrays`` hold the integers or bools of an array, of the dtype there.
     """
     enabled, labels, symbols = thread.mode.grad_enabled, labelled(list(tensors)), {}
     for place, x in tensors.items():
         node = Node("input", labels[place], (), x.layout, x.dtype)
-        kind = IntegerSymbol if place in integers else Symbol
-        symbols[place] = kind(node, enabled and x.requires_grad)
+        if place in arrays:
+            symbols[place] = (ArraySymbol if arrays[place].kind == "b" else IntegerSymbol)(node)
+            symbols[place].array = arrays[place]
+        else:
+            symbols[place] = Symbol(node, enabled and x.requires_grad)
     with treated(traces=(), reading=True, phase="forward"), trace() as made:
         reader = _Reader(made, len(symbols))
         with treated(reader=reader):
             result = call(symbols)
-            single = isinstance(result, Tensor)
             results = [reader.symbol(x) for x in _several(result)]
             flows = [_flow(x, number, symbols.values()) for number, x in enumerate(results)]
     return Program(
@@ -174,7 +207,7 @@ def read(call: Callable, tensors: dict[Place, Tensor], integers: Collection[Plac
         apart(symbols.values(), results, len(reader.nodes) + reader.given),
         tuple(seed for seed, _ in flows),
         tuple(gradients for _, gradients in flows),
-        single,
+        type(result),
         tuple(reader.checks),
     )
 
@@ -214,6 +247,8 @@ class _Reader:
         self.given = given  # so many nodes there are already: the inputs
         self.nodes: dict[tuple, Node] = {}
         self.checks: dict[tuple[Node, Callable, tuple], None] = {}
+        self.constants: dict[tuple, Tensor] = {}  # by what they hold
+        self.storages: dict[int, tuple[np.ndarray, Nowhere]] = {}  # of tensors it made, by id
 
     def __call__(self, function: type[Function], arguments):
         """What stands in for ``function.apply(*arguments)``."""
@@ -232,8 +267,18 @@ class _Reader:
         if isinstance(x, Symbol):
             return x
         self.look(x)
-        how = x.item() if x.size == 1 else x
-        return Symbol(self._node("constant", "constant", (), x.layout, x.dtype, how))
+        if x.requires_grad:
+            self._refuse_gradient(x.shape)
+        if x.size == 1:
+            how = x.item()
+        else:  # as it is now: its memory can be written to before it is used again
+            values = x.layout, x.dtype, x.storage.tobytes()
+            if values not in self.constants:
+                self.constants[values] = Tensor(x.storage.copy(), x.layout)
+            how = self.constants[values]
+        node = self._node("constant", "constant", (), x.layout, x.dtype, how)
+        _, nowhere = self.storages.setdefault(id(x.storage), (x.storage, Nowhere(node)))
+        return Symbol(node, storage=nowhere)
 
     def look(self, x: Tensor) -> None:
         """Refuse to look at the values of ``x`` unless the program made it."""
@@ -245,10 +290,18 @@ class _Reader:
 
     def draw(self, make: Callable, shape: Shape, dtype: np.dtype, requires_grad: bool) -> Symbol:
         """A symbol for what ``make`` will draw."""
+        if requires_grad:
+            self._refuse_gradient(shape)
         node = self._node(
             "call", make.__name__, (), contiguous(shape), dtype, Drawn(make, shape, dtype)
         )
-        return Symbol(node, requires_grad)
+        return Symbol(node)
+
+    def _refuse_gradient(self, shape: Shape) -> None:
+        raise ValueError(
+            f"fuse: the program makes a tensor of shape {shape} that requires a gradient, which "
+            "would arrive nowhere; make it outside, and pass it"
+        )
 
     def _node(self, kind, name, args, layout, dtype, how=None) -> Node:
         """A node; the same one if the same was written before."""
@@ -267,14 +320,17 @@ class _Reader:
         )
 
     def _primitive(self, function, ctx, arguments):
+        _check_integers(function, arguments)
         nodes = tuple(x.node for x in arguments if isinstance(x, Symbol))
         rest = tuple(x for x in arguments if not isinstance(x, Symbol))
         with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
         storage = arguments[0].storage if function.kind == "view" else None
-        of_integers = function.kind == "view" and isinstance(arguments[0], IntegerSymbol)
-        kind = IntegerSymbol if of_integers else Symbol
+        kind = _kind(function, arguments)
         symbol = kind(self._simplest(function, nodes, rest, output), storage=storage)
+        if kind is not Symbol:
+            symbol.array = arguments[0].array if kind is IntegerSymbol else output.dtype
+            symbol.brings_dtype = symbol.ndim > 0  # to NumPy it is a number
         # Where forward saved its result, that is this symbol.
         ctx._saved = ctx._saved and tuple(
             symbol if type(x) is Tensor and x.storage is output.storage else x for x in ctx._saved
@@ -308,3 +364,27 @@ class _Reader:
         if name == "pow" and values[1] == 2:
             kind, name, nodes = "zip", "mul", (nodes[0], nodes[0])
         return self._node(kind, name, nodes, layout, dtype, how)
+
+
+def _kind(function: type[Function], arguments) -> type[Symbol]:
+    """What symbol a primitive gives: one for an array, if NumPy would have computed it."""
+    symbols = [x for x in arguments if isinstance(x, Symbol)]
+    arrays = [x for x in symbols if isinstance(x, ArraySymbol)]
+    if not arrays or function in NOT_OF_NUMPY:
+        return Symbol
+    if not all(isinstance(x, ArraySymbol) or x.node.value is not None for x in symbols):
+        return Symbol
+    return type(arguments[0]) if function.kind == "view" else ArraySymbol
+
+
+def _check_integers(function: type[Function], arguments) -> None:
+    """Refuse what NumPy would compute in fewer bits, and then take for another number."""
+    if function not in WRAPPING:
+        return
+    symbols = [x for x in arguments if isinstance(x, Symbol)]
+    short = [x for x in symbols if isinstance(x, IntegerSymbol) and x.array != np.int64]
+    if short and all(isinstance(x, IntegerSymbol) or x.node.value is not None for x in symbols):
+        raise TypeError(
+            f"fuse: {function.name} of an array of {short[0].array} with no tensor beside it "
+            "may leave the range of that dtype; pass the array as int64"
+        )

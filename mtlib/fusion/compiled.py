@@ -64,7 +64,10 @@ class Compiled:
                 output = function.apply_by(run_forward, (output, saved, *inputs))
                 record_saved([x.storage for x in saved])
             outputs.append(output)
-        return outputs[0] if self.program.single else tuple(outputs)
+        kind = self.program.kind
+        if issubclass(kind, Tensor):
+            return outputs[0]
+        return outputs if kind is list else getattr(kind, "_make", tuple)(outputs)  # also by name
 
 
 class _Output(Function):

@@ -128,4 +128,8 @@ def applied(expression) -> list[Apply]:
 
 def cost(expression) -> int:
     """What one element costs, counted in loads."""
-    return len(loads(expression)) + sum(WRITTEN[x.node.name].cost for x in applied(expression))
+    costs = (
+        WRITTEN[x.node.name].cost if isinstance(x, Apply) else isinstance(x, Load)
+        for x in in_order([expression])
+    )
+    return sum(costs)

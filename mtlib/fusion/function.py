@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -37,8 +38,8 @@ def fuse(fn: Callable) -> Fused:
     ``fn`` is read again, as it is for another number among its arguments.  (What changes at every
     call is better a tensor without dimensions.)  The 64 programs that were used last are kept.
     Random numbers are drawn at each call, unless they have a ``seed``.  What ``fn`` finds out in
-    other ways, from a file, an iterator or the clock, is what it was when it was read, and so are
-    arrays that it makes.
+    other ways, from a file, the environment, an iterator, the clock or ``eval``, is what it was
+    when it was read, and so are arrays that it makes.
 
     ``@`` stays a call of its fast kernel.  :func:`mtlib.naive.matmul` is a zip and a reduce like
     any other, and becomes one loop nest, in both directions.
@@ -97,17 +98,20 @@ class Fused:
         """The program for ``arguments``, which is read unless it is one of those that are kept."""
         look = self._guard.look(arguments.others)
         key = thread.mode.grad_enabled, arguments.key, look.state
-        program = self._programs.pop(key, None)
+        program = self._programs.get(key)
         if program is None:
-            program = self._read(arguments, look)
-        self._programs[key] = self._last = program  # the last to be let go
-        if len(self._programs) > PROGRAMS:
-            self._programs.popitem(last=False)
+            program = self._programs[key] = self._read(arguments, look)
+            if len(self._programs) > PROGRAMS:
+                self._programs.popitem(last=False)
+        elif program is not self._last:
+            with contextlib.suppress(KeyError):  # another thread has just let it go
+                self._programs.move_to_end(key)  # the last to be let go
+        self._last = program
         return program
 
     def _read(self, arguments: Arguments, look: Look) -> Compiled:
         fn, drawn = self.__wrapped__, look.drawn()
-        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.integers)
+        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.arrays)
         if look.drawn() != drawn:
             raise ValueError(
                 "fuse: the program draws random numbers of NumPy or Python while it is read, and "

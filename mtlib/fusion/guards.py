@@ -5,20 +5,30 @@ known by: they are looked at before each call, and after a change the function i
 
 What there is to see is told by the code: the globals and cells that it names, the attributes that
 it names of what it finds there, and so on through the functions that are called.  Of an object only
-attributes that some code names are looked at; what lies in a library is taken to stay as it is.
+attributes that some code names are looked at, unless it works out their names, as with ``vars``:
+then all are.  What lies in a library is taken to stay as it is; but a function or a container of a
+library can hold what is the user's.
 """
 
 from __future__ import annotations
 
+import array
+import collections
+import contextlib
+import contextvars
 import dis
 import functools
+import importlib.util
+import itertools
+import operator
 import os
 import random
 import sys
 import sysconfig
+import threading
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +38,38 @@ from mtlib.tensor import Tensor
 # Special methods that code does not run by using an object, as it does those of operators.
 NOT_IMPLIED = frozenset({"__new__", "__init__", "__post_init__", "__repr__"})
 
+# Names in code that finds attributes whose names it works out, or all that there are.
+ASKING = frozenset({"vars", "dir", "__dict__", "__getattribute__"}) | {
+    *("attrgetter", "methodcaller", "asdict", "astuple", "getmembers"),
+}
+
 # What is known by what stands behind it, and can be another object at each call.
 BEHIND = {
     types.MethodType: ("__func__", "__self__"),
     types.BuiltinMethodType: ("__name__", "__self__"),
+    types.MethodWrapperType: ("__name__", "__self__"),
     functools.partial: ("func", "args", "keywords"),
+    functools.partialmethod: ("func", "args", "keywords"),
     functools.cached_property: ("func",),
+    functools.singledispatchmethod: ("func", "dispatcher"),
     property: ("fget",),
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
     slice: ("start", "stop", "step"),
+    range: ("start", "stop", "step"),
+    np.vectorize: ("pyfunc",),
+    collections.ChainMap: ("maps",),
+    collections.UserDict: ("data",),
+    collections.UserList: ("data",),
+    **dict.fromkeys(map(type, ({}.keys(), {}.values(), {}.items())), ("mapping",)),
 }
+_SEQUENCES = (tuple, list, set, frozenset, collections.deque)
+_BYTES = (bytearray, memoryview, array.array)
+_HELD = {weakref.ref: lambda ref: ref(), contextvars.ContextVar: lambda var: var.get(None)}
+_ASKERS = (operator.attrgetter, operator.methodcaller)  # that the user made
 
 _EXACT = frozenset({type(None), bool, int, str, bytes})
-_NUMBERS = (float, complex, np.generic)
+_NUMBERS = frozenset({float, complex})
 _GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -60,8 +88,11 @@ class Guard:
 
     def __init__(self, fn: Callable) -> None:
         self.fn = fn
-        self.names: frozenset[str] = frozenset()  # that the code has for attributes, so far
+        self.names = frozenset({"__wrapped__"})  # that the code has for attributes, so far
+        self.asks = False  # whether it also works out names for them
+        self.texts: frozenset[str] = frozenset()  # that were seen, and can be such names
         self.codes: dict[int, Code] = {}  # that were seen, by id
+        self._one_at_a_time = threading.Lock()
 
     def look(self, given: Iterable[tuple[str, object]] = ()) -> Look:
         """What there is to see now in the function, and in arguments ``given`` with their names.
@@ -69,19 +100,27 @@ class Guard:
         Raises ``TypeError`` for a NumPy array: its values might be read, and are not compared.
         """
         while True:
-            names = self.names
+            known = self.names, self.asks, self.texts
             look = Look(self, given)
-            if names is self.names:
+            if known == (self.names, self.asks, self.texts):
                 return look
 
     def code_of(self, fn: types.FunctionType) -> Code:
         """What the code of ``fn`` names, of which the attributes are looked for from now on."""
         code = self.codes.get(id(fn.__code__))
         if code is None:
-            code = self.codes[id(fn.__code__)] = Code(fn.__code__, fn is not self.fn)
-            if not code.attributes <= self.names:
-                self.names |= code.attributes
+            code = Code(fn.__code__, fn is not self.fn)
+            self.learn(names=code.attributes, asks=code.asks)
+            self.codes[id(fn.__code__)] = code
         return code
+
+    def learn(self, **seen) -> None:
+        """More of what attributes are to be looked for from now on."""
+        with self._one_at_a_time:
+            for what, new in seen.items():
+                old = getattr(self, what)
+                if old | new != old:
+                    setattr(self, what, old | new)
 
 
 class Look:
@@ -106,11 +145,13 @@ class Look:
     def _at(self, value, where: str):
         """What is to be compared of ``value``, which the code finds at ``where``."""
         kind = type(value)
+        if kind in _EXACT:
+            if self._guard.asks and kind is str:
+                self._guard.learn(texts={value})
+            return kind, value
         if kind is types.ModuleType and _is_library(value):
             return value
-        if kind in _EXACT:
-            return kind, value
-        if isinstance(value, _NUMBERS):
+        if kind in _NUMBERS or isinstance(value, np.generic):
             return kind, repr(value)  # nan is like nan, and 0.0 is not like -0.0
         if isinstance(value, Tensor):  # whose values a program cannot ask for
             return kind, value.layout, value.dtype, value.requires_grad
@@ -123,39 +164,46 @@ class Look:
         if id(value) in self._met:
             return self._met[id(value)]
         self._met[id(value)] = len(self._met)
-        return kind, *self._parts(value, where)
+        parts = self._function if kind is types.FunctionType else self._parts
+        return kind, *parts(value, where)
 
     def _parts(self, value, where: str) -> Iterator:
-        if isinstance(value, dict):
-            for key, x in value.items():
+        kind = type(value)
+        own = _own(kind)
+        if own is object:
+            yield Same(value)
+            yield from self._object(value, where)
+            return
+        if own in BEHIND:
+            for name in BEHIND[own]:
+                yield self._at(getattr(value, name), where)
+        elif issubclass(own, Mapping):
+            for key, x in own.items(value):
                 yield self._at(key, where)
                 yield self._at(x, f"{where}[{key!r}]")
-        elif isinstance(value, (tuple, list, set, frozenset)):
-            for i, x in enumerate(value):
+        elif issubclass(own, _SEQUENCES):
+            for i, x in enumerate(own.__iter__(value)):
                 yield self._at(x, f"{where}[{i}]")
-        elif type(value) in BEHIND:
-            for name in BEHIND[type(value)]:
-                yield self._at(getattr(value, name), where)
-        elif isinstance(value, types.FunctionType):
-            yield from self._function(value, where)
+        elif issubclass(own, _BYTES):
+            yield bytes(value)
         else:
             yield Same(value)
+            if own in _HELD:
+                yield self._at(_HELD[own](value), where)
+            elif own in _ASKERS:
+                texts = [x for x in value.__reduce__()[1] if isinstance(x, str)]
+                self._guard.learn(names=set(".".join(texts).split(".")))
+            else:
+                yield from self._object(value, where)
+            return
+        if own is not kind:
             yield from self._object(value, where)
 
     def _function(self, fn: types.FunctionType, where: str) -> Iterator:
         code = self._guard.code_of(fn)
         yield code.same
-        if code.is_library:
-            return
-        if fn is not self._guard.fn and (fn.__defaults__ or fn.__kwdefaults__):  # else arguments
-            yield self._at(fn.__defaults__, where), self._at(fn.__kwdefaults__, where)
-        for name in code.variables:
-            if name in fn.__globals__:
-                yield name, self._at(fn.__globals__[name], name)
-        for name in code.imports:
-            for full in (name, f"{fn.__globals__.get('__package__')}.{name}"):
-                if full in sys.modules:
-                    yield full, self._at(sys.modules[full], full)
+        if not code.is_library:
+            yield from self._globals(fn, code, where)
         for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
             try:
                 yield name, self._at(cell.cell_contents, name)
@@ -164,20 +212,39 @@ class Look:
         if fn.__dict__:
             yield from self._object(fn, where)
 
+    def _globals(self, fn: types.FunctionType, code: Code, where: str) -> Iterator:
+        if fn is not self._guard.fn and (fn.__defaults__ or fn.__kwdefaults__):  # else arguments
+            yield self._at(fn.__defaults__, where), self._at(fn.__kwdefaults__, where)
+        for name in code.variables:
+            if name in fn.__globals__:
+                yield name, self._at(fn.__globals__[name], name)
+        for name in code.imports:
+            with contextlib.suppress(ImportError):  # which the function may expect
+                name = importlib.util.resolve_name(name, fn.__globals__.get("__package__") or "")
+            if name in sys.modules:
+                yield name, self._at(sys.modules[name], name)
+
     def _object(self, value, where: str) -> Iterator:
         """Attributes of ``value`` that the code names, its own and those of its class."""
         if isinstance(value, _GENERATORS):
             self._generators.append(value)
+        names, kind = self._guard.names, type(value)
+        everything = self._guard.asks and kind is not types.ModuleType  # which can hold too much
         attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
-        for name in sorted({"__wrapped__", *self._guard.names} & attributes.keys()):
-            yield name, self._at(attributes[name], f"{where}.{name}")
-        for cls in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+        wanted = names | self._guard.texts if self._guard.texts else names
+        for name in sorted(attributes if everything else wanted & attributes.keys()):
+            x = attributes[name]
+            if everything and isinstance(x, np.ndarray):  # which the code may not look at
+                yield name, x.shape, x.dtype, hash(x.tobytes())
+            else:
+                yield name, self._at(x, f"{where}.{name}")
+        for cls in (*value.__mro__, *kind.__mro__) if isinstance(value, type) else kind.__mro__:
             if _is_library(cls):
                 continue
             for name, member in list(cls.__dict__.items()):
                 special = name.startswith("__") and isinstance(member, types.FunctionType)
                 runs = special and (name not in NOT_IMPLIED or isinstance(value, type))
-                if not runs and name not in self._guard.names:
+                if not (runs or everything or name in names):
                     continue
                 if isinstance(member, types.MemberDescriptorType):  # of a class with __slots__
                     member = getattr(value, name, None)
@@ -190,22 +257,41 @@ class Code:
     def __init__(self, code: types.CodeType, can_be_library: bool) -> None:
         self.code, self.same = code, Same(code)
         self.is_library = can_be_library and _is_library_file(code.co_filename)
+        self.asks = False  # whether for attributes whose names it works out
         variables: dict[str, None] = {}
         imports: dict[str, None] = {}
         names: set[str] = set()
         waiting = [] if self.is_library else [code]
         while waiting:
             part = waiting.pop()
-            for step in dis.get_instructions(part):
+            steps = list(dis.get_instructions(part))
+            for at, step in enumerate(steps):
                 if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                     variables[step.argval] = None
+                    self.asks |= step.argval == "getattr" and not _by_constant(steps[at + 1 :])
                 elif step.opname == "IMPORT_NAME":
-                    imports[step.argval] = None
-            names.update(part.co_names)
-            names.update(x for x in part.co_consts if isinstance(x, str))  # as getattr takes them
+                    imports["." * steps[at - 2].argval + step.argval] = None
+                self.asks |= step.opname == "MATCH_CLASS"
+            self.asks |= not ASKING.isdisjoint(part.co_names)
+            names.update(part.co_names, _texts(part.co_consts))  # as getattr takes them
             waiting += [x for x in part.co_consts if isinstance(x, types.CodeType)]
         self.variables, self.imports = tuple(variables), tuple(imports)
         self.attributes = frozenset(names)
+
+
+def _by_constant(steps: list[dis.Instruction]) -> bool:
+    """Whether ``steps`` go on as ``getattr(x.y.z, "name")`` or ``getattr(x.y.z, "name", w)``."""
+    after = itertools.dropwhile(lambda step: step.opname == "LOAD_ATTR", steps[1:])
+    first, *rest = (step.opname for step in itertools.islice(after, 3))
+    return first == "LOAD_CONST" and any(name in ("PRECALL", "CALL") for name in rest)
+
+
+def _texts(constants: Iterable) -> Iterator[str]:
+    for x in constants:
+        if isinstance(x, str):
+            yield x
+        elif isinstance(x, (tuple, frozenset)):
+            yield from _texts(x)
 
 
 class Same:
@@ -235,12 +321,18 @@ def _progress(generator):
 
 
 @functools.lru_cache(maxsize=1 << 12)
+def _own(kind: type) -> type:
+    """The first class among the bases of ``kind``, itself included, that the user did not write."""
+    return next(cls for cls in kind.__mro__ if _is_library(cls))
+
+
+@functools.lru_cache(maxsize=1 << 12)
 def _is_library(thing: types.ModuleType | type) -> bool:
     """Whether a module or a class is taken to stay as it is: not one that the user wrote."""
     module = sys.modules.get(thing.__module__) if isinstance(thing, type) else thing
     if file := getattr(module, "__file__", None):
         return _is_library_file(file)
-    return module is None or module.__name__ in sys.builtin_module_names
+    return module is not None and module.__name__ in sys.builtin_module_names
 
 
 def _is_library_file(file: str) -> bool:

@@ -169,25 +169,30 @@ class Steps:
         """Elementwise results that several kernels compute, or one many times over, at a cost above
         that of storing them once and loading them where they are used.
 
-        Each changes what those inside of it and around it cost.  So of these only the best is here.
+        Each changes what those inside of it and around it cost.  So of these only the best is here,
+        and what saves even if it is computed for the best once and no more where the best was.
         """
-        savings = {}
-        for node, turns in self._computed().items():
-            size, walks = prod(node.shape), sum(turns.values())
-            if walks <= size or node in self.stored:
+        turns = self._computed()
+        each: dict[Node, int] = {}
+        savings: dict[Node, int] = {}
+        for node, found in turns.items():
+            walks = sum(found.values())
+            if walks <= prod(node.shape) or node in self.stored:
                 continue
-            each = cost(self.expressions.of(node))
-            saved = walks * each - (size * each + size + walks)
-            if each > 1 and saved > 0:
+            each[node] = cost(self.expressions.of(node))
+            if each[node] > 1 and (saved := _saved(node, each[node], walks)) > 0:
                 savings[node] = saved
-        best: list[Node] = []
-        inside: set[Node] = set()
+        best: dict[Node, set[Node]] = {}  # with what is computed for each
         for node in sorted(savings, key=savings.get, reverse=True):
             computed = {x.node for x in applied(self.expressions.of(node))}
-            if node not in inside and computed.isdisjoint(best):
-                best.append(node)
-                inside |= computed
-        return best
+            if not computed.isdisjoint(best):
+                continue
+            around = [x for x, inside in best.items() if node in inside]
+            there = set().union(*(turns[x] for x in around))
+            walks = sum(n for kernel, n in turns[node].items() if kernel not in there)
+            if not around or _saved(node, each[node], walks + prod(node.shape)) > 0:
+                best[node] = computed
+        return list(best)
 
     def _computed(self) -> dict[Node, dict[Kernel, int]]:
         """How often each operation is computed, in each kernel that does.
@@ -227,3 +232,9 @@ class Steps:
                 step.tasks.sort(key=lambda task: rank[task.node])
                 step.stored = frozenset(step.made & wanted)
         return tuple(order)
+
+
+def _saved(node: Node, each: int, walks: int) -> int:
+    """What storing ``node`` saves if it is computed ``walks`` times, at a cost of ``each``."""
+    size = prod(node.shape)
+    return walks * each - (size * each + size + walks)

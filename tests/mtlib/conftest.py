@@ -32,9 +32,9 @@ def read(monkeypatch):
     """Of each program that fuse reads, the shapes of its inputs are put in the list."""
     shapes = []
 
-    def counted(call, tensors, integers):
+    def counted(call, tensors, arrays):
         shapes.append([x.shape for x in tensors.values()])
-        return capture.read(call, tensors, integers)
+        return capture.read(call, tensors, arrays)
 
     monkeypatch.setattr(function, "read", counted)
     return shapes

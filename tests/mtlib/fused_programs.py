@@ -267,6 +267,10 @@ def _gelu_slope(x):
     return (1 + math.erf(x * 0.5**0.5)) / 2 + x * density
 
 
+def _pow_slope(x, y):
+    return y * x ** (y - 1) if y else 0
+
+
 # What the text of a kernel can name, written anew.
 PLAIN = {
     "fold_add": operator.add,
@@ -285,10 +289,17 @@ PLAIN = {
     "gelu": lambda x: x * (1 + math.erf(x * 0.5**0.5)) / 2,
     "gelu_slope": _gelu_slope,
     "pow": operator.pow,
+    "pow_by": operator.pow,
+    "pow_slope": _pow_slope,
+    "pow_slope_by": _pow_slope,
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
     "bool": bool,
     "share": lambda n, parts, part: (n * part // parts, n * (part + 1) // parts),
+    "blocks": lambda first, end: range(first, end, 3),
+    "block": lambda first, end: range(first, min(first + 3, end)),
+    "add_block": lambda total, lost, x: (total + x, lost),
+    "zeros": np.zeros,
     "float32": np.float32,
     "float64": np.float64,
     "inf": np.inf,

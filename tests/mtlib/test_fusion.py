@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mtlib
+from mtlib.fusion.primitives import namespace
 from mtlib.kernels import jit
 
-from .fused_programs import GRADIENTS, PROGRAMS, check, operands, programs, softmax
+from .fused_programs import GRADIENTS, PLAIN, PROGRAMS, check, operands, programs, softmax
 from .strategies import DTYPES, fill
 
 pytestmark = pytest.mark.nojit
@@ -30,6 +31,10 @@ def gapped(a):
     part = wide[1:, ::-2]
     part[...] = a
     return part
+
+
+def test_whatever_a_kernel_can_name_is_there_in_plain_python():
+    assert PLAIN.keys() == namespace(range).keys()
 
 
 @pytest.mark.usefixtures("plain")

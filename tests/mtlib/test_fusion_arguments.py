@@ -293,6 +293,61 @@ def test_integers_in_arithmetic():
             np.testing.assert_allclose(result, expected)
 
 
+@pytest.mark.parametrize(
+    "fn", [lambda n: n + n, lambda n: n * 2, lambda n: 3 - n[::-1], lambda n: -n, lambda n: n**2]
+)
+def test_integers_that_leave_their_range(fn):
+    """NumPy computes with them in their own few bits."""
+    fused, tensors = mtlib.fuse(lambda x, n: x * fn(n)), mtlib.fuse(lambda x, n: x * fn(n + x * 0))
+    with pytest.raises(TypeError, match=r"^fuse: \w+ of an array of uint8 with no tensor beside"):
+        fused(ONES, np.array([1, 100, 200], np.uint8))
+    for n in (np.array([1, 100, 200]), np.array([1, 2, -200])):
+        np.testing.assert_array_equal(fused(ONES, n), fn(n))
+        np.testing.assert_array_equal(tensors(ONES, n), fn(n))
+
+
+OF_ARRAYS = {
+    "a masked mean": lambda x, m: (x * m).sum() / m.sum(),
+    "counts and means": lambda x, m: x * (m.mean() + m.max()) + m.sum(0) * x,
+    "an element": lambda x, m: x * m[0, 1] - m[1, 0] * 2,
+    "of a comparison": lambda x, m: x * (m > 0).sum() / (~(m == 1)).mean(),
+    "transposed": lambda x, m: x * m.transpose(0, 1) - x * m.transpose(1, 0) + x * m.transpose(),
+    "chosen": lambda x, m: x * mtlib.where(m[0, 1] > 0, 1, 2) * mtlib.maximum(m[0, 0], 0.5),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_what_numpy_makes_of_an_array(name, dtype):
+    """A single element and a total are numbers, which bring no dtype."""
+    x = mtlib.tensor([[1, 2], [3, 4]], dtype=dtype)
+    for array in (np.array([[True, False], [True, True]]), np.array([[3, 1], [1, 2]])):
+        result, expected = mtlib.fuse(OF_ARRAYS[name])(x, array), OF_ARRAYS[name](x, array)
+        assert result.dtype == expected.dtype
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_a_tensor_of_bools_is_no_array():
+    """The two are different programs."""
+    fused, x = mtlib.fuse(lambda x, m: x * m.sum()), mtlib.ones(2, dtype="float32")
+    m = np.array([True, False])
+    assert [fused(x, m).dtype, fused(x, mtlib.tensor(m)).dtype] == ["float32", "float64"]
+
+
+@pytest.mark.parametrize(
+    ("fn", "says"),
+    [
+        (lambda x, m: x * m.var(), r"^fuse: var of an array divides by the number of elements"),
+        (lambda x, m: x * (m > 0).var(0), r"^fuse: var of an array divides by the number of"),
+        (lambda x, m: x * (m @ m.T), r"^fuse: a product of two arrays is NumPy's own"),
+    ],
+)
+def test_what_numpy_means_otherwise(fn, says):
+    with pytest.raises(TypeError, match=says):
+        mtlib.fuse(fn)(mtlib.ones(2, 2), np.eye(2, dtype=bool))
+    mtlib.fuse(fn)(mtlib.ones(2, 2), mtlib.tensor(np.eye(2)))
+
+
 def test_arrays_of_bools(read):
     """As conditions and masks, whose values change from call to call."""
     chosen = mtlib.fuse(lambda x, m: mtlib.where(m, x, 0))

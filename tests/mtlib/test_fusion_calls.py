@@ -1,6 +1,7 @@
 """fuse: how a fused function is called, how gradients flow through it, and what it refuses."""
 
 import copy
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -148,6 +149,42 @@ def test_made_once_and_read_at_every_call():
     assert fused(mtlib.zeros(3)).tolist() == fused(mtlib.zeros(3)).tolist() == [0, 1, 2]
 
 
+def test_what_it_makes_is_as_it_was_when_it_was_used():
+    """Its array can be written to in between."""
+
+    def program(x):
+        made = mtlib.zeros(3)
+        y = x + made
+        made.numpy()[1:] = 5
+        return y, x + made, made, made[::-1]
+
+    x = mtlib.ones(3)
+    for one, other in zip(mtlib.fuse(program)(x), program(x), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_what_it_makes_is_returned_as_one():
+    """Views of one constant share memory, as without fuse, and at each call anew."""
+    fused = mtlib.fuse(lambda x: (lambda made: (made, made[1:], made))(mtlib.arange(3)))
+    first, second = fused(mtlib.ones(3)), fused(mtlib.ones(3))
+    first[0].numpy()[1] = 7
+    assert [x.tolist() for x in first] == [[0, 7, 2], [7, 2], [0, 7, 2]]
+    assert [x.tolist() for x in second] == [[0, 1, 2], [1, 2], [0, 1, 2]]
+
+
+class Pair(NamedTuple):
+    one: mtlib.Tensor
+    other: mtlib.Tensor
+
+
+@pytest.mark.parametrize("kind", [tuple, list, Pair._make])
+def test_several_results_come_as_they_are_returned(kind):
+    fn = lambda x: kind([x * 2, x + 1])  # noqa: E731
+    result, expected = mtlib.fuse(fn)(mtlib.ones(2)), fn(mtlib.ones(2))
+    assert type(result) is type(expected)
+    assert [x.tolist() for x in result] == [x.tolist() for x in expected]
+
+
 def test_what_is_returned_can_be_written_to():
     """It is no argument and no constant of the program, as step by step it would be neither."""
     fused = mtlib.fuse(lambda x: (x * 1, mtlib.arange(3), x + 1, x + 1))
@@ -171,6 +208,12 @@ def test_it_keeps_the_name_and_words_of_the_function():
 OUTSIDE = mtlib.ones(2, 3)
 
 
+def traced(x):
+    with mtlib.trace() as t:
+        x.exp()
+    return t
+
+
 @pytest.mark.parametrize(
     ("fn", "error", "says"),
     [
@@ -192,6 +235,17 @@ OUTSIDE = mtlib.ones(2, 3)
         ),
         (lambda x: None, TypeError, r"must return a tensor or several, got NoneType"),
         (lambda x: [x, 1], TypeError, r"must return a tensor or several, got list"),
+        (
+            lambda x: x * mtlib.ones(3, requires_grad=True),
+            ValueError,
+            r"makes a tensor of shape \(3,\) that requires a gradient",
+        ),
+        (
+            lambda x: x * mtlib.rand(3, requires_grad=True),
+            ValueError,
+            r"makes a tensor of shape \(3,\) that requires a gradient",
+        ),
+        (lambda x: x * len(traced(x).events), TypeError, r"opens a trace while it is read"),
         (lambda x: x.view(4), ValueError, r"^view: shape \(2, 3\) has 6 elements"),
         (lambda x: x @ x, ValueError, r"^matmul: .*inner dimensions 3 and 2 differ"),
     ],
