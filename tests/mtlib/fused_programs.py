@@ -267,6 +267,10 @@ def _gelu_slope(x):
     return (1 + math.erf(x * 0.5**0.5)) / 2 + x * density
 
 
+def _pow_slope(x, y):
+    return y * x ** (y - 1) if y else 0
+
+
 # What the text of a kernel can name, written anew.
 PLAIN = {
     "fold_add": operator.add,
@@ -283,8 +287,13 @@ PLAIN = {
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "gelu": lambda x: x * (1 + math.erf(x * 0.5**0.5)) / 2,
-    "gelu_slope": _gelu_slope,
+    "tanh_backward": lambda d, y: d * (1 - y * y),
+    "sigmoid_backward": lambda d, y: d * y * (1 - y),
+    "gelu_backward": lambda d, x: d * _gelu_slope(x),
     "pow": operator.pow,
+    "pow_by": operator.pow,
+    "pow_slope": _pow_slope,
+    "pow_slope_by": _pow_slope,
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
     "bool": bool,
