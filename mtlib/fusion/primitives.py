@@ -47,7 +47,9 @@ WRITTEN = {
     "sigmoid": _call("sigmoid", 1, COSTLY),
     "tanh": _call("tanh", 1, COSTLY),
     "gelu": _call("gelu", 1, COSTLY),
-    "gelu_slope": _call("gelu_slope", 1, COSTLY),
+    "tanh_backward": _call("tanh_backward", 2),
+    "sigmoid_backward": _call("sigmoid_backward", 2),
+    "gelu_backward": _call("gelu_backward", 2, COSTLY),
     "add": Written("{0} + {1}", 5),
     "sub": Written("{0} - {1}", 5),
     "mul": Written("{0} * {1}", 6),
@@ -71,7 +73,8 @@ FOLDS = {"sum": ("0", "add"), "reduce": ("0", "add"), "prod": ("1", "mul")} | {
 # The Functions that are read by what they are called; a comparison says itself which it is.
 PRIMITIVES = (
     *(maps.Cast, maps.Neg, maps.Exp, maps.Log, maps.Sqrt, maps.ReLU, maps.Sigmoid, maps.Tanh),
-    *(maps.GELU, maps.GELUSlope, maps.Not, views.Contiguous, views.Scatter),
+    *(maps.GELU, maps.TanhBackward, maps.SigmoidBackward, maps.GELUBackward, maps.Not),
+    *(views.Contiguous, views.Scatter),
     *(zips.Add, zips.Sub, zips.Mul, zips.Div, zips.Pow, zips.PowSlope, zips.Maximum, zips.Minimum),
     *(zips.Where, zips.Compare, zips.And, zips.Or, zips.Xor),
     *(reductions.Sum, reductions.ReduceAdd, reductions.Prod, reductions.Max, reductions.Min),
@@ -93,13 +96,14 @@ RESERVED = frozenset({"range", "part", "parts", "__builtins__", "__debug__"})
 def namespace(each) -> dict[str, object]:
     """What the source of a kernel can name; ``each`` is the loop that threads share."""
     plain = ("sqrt", "relu", "maximum", "minimum", "where")
-    costly = ("exp", "log", "sigmoid", "tanh", "gelu", "gelu_slope")
+    costly = ("exp", "log", "sigmoid", "tanh", "gelu")
+    backward = ("tanh_backward", "sigmoid_backward", "gelu_backward")
     exponents = ("pow", "pow_slope", "pow_by", "pow_slope_by")
     compared = ("eq", "ne", "lt", "le", "gt", "ge")
     logical = ("logical_not", "logical_and", "logical_or", "logical_xor")
     return {
         **{name: getattr(scalars, name) for name in (*plain, *compared, *logical)},
-        **{name: getattr(transcendental, name) for name in costly},
+        **{name: getattr(transcendental, name) for name in (*costly, *backward)},
         **{name: getattr(powers, name) for name in exponents},
         **{f"fold_{name}": getattr(folds, name) for name in ("add", "mul", "maximum", "minimum")},
         **{name: getattr(folds, name) for name in ("share", "blocks", "block", "add_block")},

@@ -5,13 +5,15 @@ largest of the row.  Of each row m and the sum are kept.  Their combination m + 
 one number less, but where m is large it would round away the digits of the logarithm.
 """
 
-from mtlib.kernels.jit import compiled_fma, inlined, narrow_vectors
-from mtlib.kernels.lanes import largest, lines, of_rows, places, sums_of_powers
+from mtlib.kernels.jit import compiled_step, inlined, narrow_vectors
+from mtlib.kernels.lanes import at_each, largest, of_rows, places, sums_of_powers
 from mtlib.kernels.rows import (
     RowKernel,
     fetch,
+    in_place,
     keep,
     recall,
+    row,
     rows_in,
     send,
     share,
@@ -26,7 +28,12 @@ def _place(label, j, width, along):
     return label if along else label * width + j
 
 
-@compiled_fma
+@at_each
+def _power(i, lane, x, most, factors):
+    x[i] = decay(x[i] - most[lane]) * factors[lane]
+
+
+@compiled_step
 def _forward(x, most, totals, logs, along):
     largest(most, x, along)
     sums_of_powers(totals, logs, x, most, along)
@@ -34,26 +41,25 @@ def _forward(x, most, totals, logs, along):
         logs[j] = log(totals[j])
 
 
-@compiled_fma
+@compiled_step
 def _backward(x, most, totals, slope, factor, along):
     """``x = softmax(x) · slope``, slope being the gradient of each row's loss times ``factor``."""
     for j in places(slope):
         slope[j] *= factor
         totals[j] = slope[j] / totals[j]
-    for at in lines(x, most):
-        for j in places(most):
-            x[at + j] = decay(x[at + j] - most[j]) * totals[j]
+    _power(totals, along, x, most, totals)
 
 
 def _make_forward(each):
     def loop(x, labels, losses, largests, totals, strips, runs, along, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
-            near = space[part][0]
             most, total, loss = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)
             for t in range(first, last):
-                fetch(near, x, t, strips, runs, 1)
+                near = x[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
+                if not in_place(runs, 1, along):
+                    fetch(near, x, t, strips, runs, 1)
                 _forward(near, most, total, loss, along)
                 start, step = start_of_row(t, strips, 2), runs[2, -1]
                 for j in range(rows_in(t, strips, runs, along)):
@@ -70,10 +76,10 @@ def _make_backward(each):
     def loop(out, x, d, labels, largests, totals, factor, strips, runs, along, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
-            near = space[part][0]
             most, total, slope = lanes[part][0], lanes[part][1], lanes[part][2]
             first, last = share(part, len(space), strips)
             for t in range(first, last):
+                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
                 fetch(near, x, t, strips, runs, 2)
                 recall(slope, d, t, strips, runs, 3, along)
                 recall(most, largests, t, strips, runs, 4, along)
@@ -83,7 +89,7 @@ def _make_backward(each):
                 for j in range(rows_in(t, strips, runs, along)):
                     label = labels[start + j * step]
                     near[_place(label, j, len(most), along)] -= slope[j]
-                send(out, near, t, strips, runs, 1)
+                send(out, near, t, strips, runs, 1, along)
 
     return loop
 

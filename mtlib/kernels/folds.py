@@ -37,14 +37,14 @@ def _reordered(plain, emit):
 
 
 def _larger_or_smaller(name: str):
-    """NaN if either is, as NumPy's maximum and minimum."""
+    """NaN if either is, as NumPy's maximum and minimum; of 0 and -0 one or the other."""
 
     def emit(builder, total, x):
         kind = total.type
         bits = 32 if isinstance(kind, ir.FloatType) else 64
         signature = ir.FunctionType(kind, [kind, kind])
         function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.f{bits}")
-        return builder.call(function, [total, x])
+        return builder.call(function, [total, x], fastmath=("nsz",))
 
     return emit
 

@@ -69,12 +69,12 @@ class Kernel:
 
     ``make(each)`` returns the loop nest.  Compilation happens at the first call for a dtype and is
     cached on disk.  Under ``NUMBA_DISABLE_JIT=1`` both are the plain Python function, which a
-    debugger can step through.  ``fuse_add`` is that of :func:`compiled`.
+    debugger can step through.  Options are those of :func:`compiled`.
     """
 
-    def __init__(self, make: Callable, *, fuse_add: bool = False) -> None:
-        self.serial = compiled(make(range), fuse_add=fuse_add)
-        self.threaded = compiled(make(numba.prange), parallel=True, fuse_add=fuse_add)
+    def __init__(self, make: Callable, **options) -> None:
+        self.serial = compiled(make(range), **options)
+        self.threaded = compiled(make(numba.prange), parallel=True, **options)
 
     def __call__(self, *arguments, work: int) -> None:
         """Run, unless in rehearsal; ``work`` is the number of scalar operations that this takes."""
@@ -96,15 +96,24 @@ def threads_for(work: int) -> int:
     return 1 if work < SMALL or _forked else numba.get_num_threads()
 
 
-def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = False) -> Callable:
+def compiled(
+    function: Callable,
+    *,
+    parallel: bool = False,
+    fuse_add: bool = False,
+    owners: bool = True,
+) -> Callable:
     """``function`` as machine code.
 
     Division by zero follows IEEE (``error_model``); other Python threads may run (``nogil``).
-    ``fuse_add`` lets x · y + z be one instruction, which rounds once instead of twice.
+    ``fuse_add`` lets x · y + z be one instruction, which rounds once instead of twice.  Without
+    ``owners`` nobody counts who holds an array: it makes none, and what it slices outlives it.
     """
     options = {"parallel": parallel, "nogil": True, "error_model": "numpy"}
     if fuse_add:
         options["fastmath"] = {"contract"}
+    if not owners:
+        options["_nrt"] = False
     if numba.config.DISABLE_JIT:  # Python itself would warn of infinities and nan
         return np.errstate(all="ignore")(function)
     kernel = numba.njit(function, **options)
@@ -117,6 +126,7 @@ def compiled(function: Callable, *, parallel: bool = False, fuse_add: bool = Fal
 
 
 compiled_fma = functools.partial(compiled, fuse_add=True)
+compiled_step = functools.partial(compiled, fuse_add=True, owners=False)  # of work on a row
 
 # For small functions that kernels are made of: a call left standing stops the compiler from seeing
 # through it, and from using vectors around it.

@@ -19,7 +19,7 @@ import numpy as np
 
 from mtlib.kernels import folds
 from mtlib.kernels.folds import add_block
-from mtlib.kernels.jit import inlined
+from mtlib.kernels.jit import full_vectors, inlined
 from mtlib.kernels.transcendental import decay
 
 LANES = 64  # that one row is dealt out to
@@ -55,6 +55,7 @@ def spread(lanes, along):
 @inlined
 def largest(most, x, along):
     """The largest of each row of a strip; if nan is among them, that or the largest other."""
+    full_vectors()
     if along:
         first = x[0]
         for i in range(np.uint64(along)):
@@ -68,6 +69,27 @@ def largest(most, x, along):
                 most[j] = x[at + j] if x[at + j] > most[j] else most[j]
 
 
+def at_each(step):
+    """A function that takes ``step(i, lane, x, *others)`` at each place i of a strip x.
+
+    In machine code a row along the lanes is one loop, which vector instructions take many turns of.
+    """
+    step = inlined(step)
+
+    @inlined
+    def stepped(lanes, along, x, *others):
+        full_vectors()
+        if along:
+            for i in range(np.uint64(along)):
+                step(i, 0, x, *others)
+        else:
+            for at in lines(x, lanes):
+                for j in places(lanes):
+                    step(at + j, j, x, *others)
+
+    return stepped
+
+
 def _sums_of(term):
     """A function that adds up ``term(x, y, i, lane)`` over each row, i being a place in a strip.
 
@@ -76,6 +98,7 @@ def _sums_of(term):
 
     @inlined
     def summed(totals, lost, x, y, along):
+        full_vectors()
         for j in places(totals):
             totals[j] = lost[j] = 0
         if along:
@@ -110,8 +133,8 @@ def _less(x, y, i, lane):
 
 @inlined
 def _less_squared(x, y, i, lane):
-    x[i] -= y[lane]
-    return x[i] * x[i]
+    left = x[i] - y[lane]
+    return left * left
 
 
 @inlined
@@ -119,11 +142,18 @@ def _power(x, most, i, lane):
     return decay(x[i] - most[lane])
 
 
+@inlined
+def _power_kept(x, most, i, lane):
+    x[i] = decay(x[i] - most[lane])
+    return x[i]
+
+
 _elements = _sums_of(_element)
 dots = _sums_of(_product)  # Σ x · y
 sums_less = _sums_of(_less)  # x -= y for the y of each row, and Σ x of what is left
-squares_less = _sums_of(_less_squared)  # the same and Σ x²
-sums_of_powers = _sums_of(_power)  # Σ eˣ⁻ᵐ for the largest of each row
+squares_less = _sums_of(_less_squared)  # Σ (x - y)²
+sums_of_powers = _sums_of(_power)  # Σ eˣ⁻ᵐ for the largest m of each row
+sums_of_kept_powers = _sums_of(_power_kept)  # x = eˣ⁻ᵐ and Σ x
 
 
 @inlined

@@ -12,10 +12,12 @@ Recommendations", The American Statistician 37 (1983).
 
 import numpy as np
 
+from mtlib.kernels import folds
 from mtlib.kernels.folds import add_block
-from mtlib.kernels.jit import compiled_fma, inlined, narrow_vectors
+from mtlib.kernels.jit import compiled_step, full_vectors, inlined, narrow_vectors
 from mtlib.kernels.lanes import (
-    dots,
+    BLOCK,
+    at_each,
     lines,
     of_rows,
     places,
@@ -24,8 +26,10 @@ from mtlib.kernels.lanes import (
     sums,
     sums_less,
 )
-from mtlib.kernels.rows import RowKernel, fetch, keep, recall, send, share
+from mtlib.kernels.rows import RowKernel, fetch, in_place, keep, recall, row, send, share
 from mtlib.kernels.walk import start_of_row
+
+STRIPS = 32  # added up for dw and db one after the other, before what rounding takes is kept
 
 
 @inlined
@@ -36,7 +40,22 @@ def _average(totals, length, along):
     spread(totals, along)
 
 
-@compiled_fma
+@at_each
+def _scale(i, lane, x, rest, scale, w, b):
+    x[i] = (x[i] - rest[lane]) * scale[lane] * w[i] + b[i]
+
+
+@at_each
+def _normal(i, lane, x, mean, rest, scale):
+    x[i] = (x[i] - mean[lane] - rest[lane]) * scale[lane]
+
+
+@at_each
+def _slope(i, lane, x, d, w, level, slant, scale):
+    x[i] = (d[i] * w[i] - level[lane] - x[i] * slant[lane]) * scale[lane]
+
+
+@compiled_step
 def _forward(x, w, b, mean, rest, scale, lost, length, eps, along):
     """``x = (x - mean - rest) · scale · w + b``, for the mean and 1 / σ of each row."""
     sums(mean, lost, x, along)
@@ -47,45 +66,69 @@ def _forward(x, w, b, mean, rest, scale, lost, length, eps, along):
     _average(scale, length, along)
     for j in places(scale):
         scale[j] = 1 / np.sqrt(scale[j] + eps)
-    for at in lines(x, scale):
-        for j in places(scale):
-            x[at + j] = x[at + j] * scale[j] * w[at + j] + b[at + j]
+    _scale(scale, along, x, rest, scale, w, b)
 
 
-@compiled_fma
-def _normalize(x, mean, rest, scale):
+@compiled_step
+def _normalize(x, mean, rest, scale, along):
     """``x = (x - mean - rest) · scale``"""
-    for at in lines(x, mean):
-        for j in places(mean):
-            x[at + j] = (x[at + j] - mean[j] - rest[j]) * scale[j]
+    _normal(scale, along, x, mean, rest, scale)
 
 
-@compiled_fma
-def _accumulate(totals, lost, d):
-    """``totals += d``"""
+@compiled_step
+def _accumulate(sums, d):
+    """``sums += d``"""
+    full_vectors()
+    for i in places(d):
+        sums[i] += d[i]
+
+
+@compiled_step
+def _accumulate_product(sums, d, x):
+    """``sums += d · x``"""
+    full_vectors()
+    for i in places(d):
+        sums[i] += d[i] * x[i]
+
+
+@compiled_step
+def _add_up(totals, lost, sums):
+    """``totals += sums``, which begin anew."""
     for i in places(totals):
-        totals[i], lost[i] = add_block(totals[i], lost[i], d[i])
+        totals[i], lost[i] = add_block(totals[i], lost[i], sums[i])
+        sums[i] = 0
 
 
-@compiled_fma
-def _accumulate_product(totals, lost, d, x):
-    """``totals += d · x``"""
-    for i in places(totals):
-        totals[i], lost[i] = add_block(totals[i], lost[i], d[i] * x[i])
+@inlined
+def _sums_of_slopes(level, slant, lost, x, d, w, along):
+    """Σ g and Σ g x for g = d w"""
+    full_vectors()
+    lost_level, lost_slant = lost
+    for j in places(level):
+        level[j] = slant[j] = lost_level[j] = lost_slant[j] = 0
+    if along:
+        for first in range(0, along, BLOCK):
+            part_level = part_slant = level.dtype.type(0)
+            for i in range(np.uint64(first), np.uint64(min(first + BLOCK, along))):
+                part_level = folds.add(part_level, d[i] * w[i])
+                part_slant = folds.add(part_slant, d[i] * w[i] * x[i])
+            level[0], lost_level[0] = add_block(level[0], lost_level[0], part_level)
+            slant[0], lost_slant[0] = add_block(slant[0], lost_slant[0], part_slant)
+    else:
+        for at in lines(x, level):
+            for j in places(level):
+                g = d[at + j] * w[at + j]
+                level[j], lost_level[j] = add_block(level[j], lost_level[j], g)
+                slant[j], lost_slant[j] = add_block(slant[j], lost_slant[j], g * x[at + j])
 
 
-@compiled_fma
+@compiled_step
 def _backward(x, d, w, scale, level, slant, lost, length, along):
     """With g = d w, ``x = (g - mean g - x · mean(g x)) · scale`` for x that is normalized."""
-    for i in places(d):
-        d[i] *= w[i]
-    sums(level, lost, d, along)
+    _sums_of_slopes(level, slant, lost, x, d, w, along)
     _average(level, length, along)
-    dots(slant, lost, d, x, along)
     _average(slant, length, along)
-    for at in lines(x, scale):
-        for j in places(scale):
-            x[at + j] = (d[at + j] - level[j] - x[at + j] * slant[j]) * scale[j]
+    _slope(scale, along, x, d, w, level, slant, scale)
 
 
 def _make_forward(each):
@@ -97,17 +140,17 @@ def _make_forward(each):
         fetch(b, bias, 0, strips, runs, 5)
         for part in each(len(space)):
             narrow_vectors()
-            near = space[part][0]
             mean, rest = lanes[part][0], lanes[part][1]
             scale, lost = lanes[part][2], lanes[part][3]
             first, last = share(part, len(space), strips)
             for t in range(first, last):
+                near = y[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
                 fetch(near, x, t, strips, runs, 2)
                 _forward(near, w, b, mean, rest, scale, lost, length, eps, along)
                 keep(means, mean, t, strips, runs, 3, along)
                 keep(rests, rest, t, strips, runs, 3, along)
                 keep(scales, scale, t, strips, runs, 3, along)
-                send(y, near, t, strips, runs, 1)
+                send(y, near, t, strips, runs, 1, along)
 
     return loop
 
@@ -120,36 +163,42 @@ def _make_backward(each):
         fetch(w, weight, 0, strips, runs, 5)
         for part in each(len(space)):
             narrow_vectors()
-            near, slope = space[part][0], space[part][1]
-            dw_sums, dw_lost = space[part][2], space[part][3]
-            db_sums, db_lost = space[part][4], space[part][5]
+            dw_totals, dw_lost, dw_sums = space[part][2], space[part][3], space[part][4]
+            db_totals, db_lost, db_sums = space[part][5], space[part][6], space[part][7]
             mean, rest, scale = lanes[part][0], lanes[part][1], lanes[part][2]
-            level, slant, lost = lanes[part][3], lanes[part][4], lanes[part][5]
-            for i in places(near):
-                dw_sums[i] = dw_lost[i] = db_sums[i] = db_lost[i] = 0
+            level, slant, lost = lanes[part][3], lanes[part][4], lanes[part][5:7]
+            for i in places(dw_totals):
+                dw_totals[i] = dw_lost[i] = dw_sums[i] = 0
+                db_totals[i] = db_lost[i] = db_sums[i] = 0
             first, last = share(part, len(space), strips)
             for t in range(first, last):
+                near = dx[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
                 fetch(near, x, t, strips, runs, 2)
-                fetch(slope, d, t, strips, runs, 3)
+                slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
+                if not in_place(runs, 3, along):
+                    fetch(slope, d, t, strips, runs, 3)
                 recall(mean, means, t, strips, runs, 4, along)
                 recall(rest, rests, t, strips, runs, 4, along)
                 recall(scale, scales, t, strips, runs, 4, along)
-                _normalize(near, mean, rest, scale)
+                _normalize(near, mean, rest, scale, along)
                 if len(dw) > 0:
-                    _accumulate_product(dw_sums, dw_lost, slope, near)
+                    _accumulate_product(dw_sums, slope, near)
                 if len(db) > 0:
-                    _accumulate(db_sums, db_lost, slope)
+                    _accumulate(db_sums, slope)
+                if (t - first) % STRIPS == STRIPS - 1 or t == last - 1:
+                    _add_up(dw_totals, dw_lost, dw_sums)
+                    _add_up(db_totals, db_lost, db_sums)
                 _backward(near, slope, w, scale, level, slant, lost, length, along)
-                send(dx, near, t, strips, runs, 1)
+                send(dx, near, t, strips, runs, 1, along)
         if len(dw) > 0:
             _collect(dw, space, 2, runs, 6, along)
         if len(db) > 0:
-            _collect(db, space, 4, runs, 6, along)
+            _collect(db, space, 5, runs, 6, along)
 
     return loop
 
 
-@compiled_fma
+@compiled_step
 def _collect(out, space, which, runs, operand, along):
     """Add up the sums of all threads and, across, of all lanes; store them where they belong."""
     totals, width, step = space[0][which], runs[0, -1], runs[operand, -1]
@@ -171,4 +220,4 @@ def _collect(out, space, which, runs, operand, along):
 # Operands: (y, x, the numbers of each row, weight, bias), and (dx, x, d, the numbers of each row,
 # weight, dweight and dbias).  Of these last two, one that has no elements is not wanted.
 layer_norm = RowKernel(_make_forward, strips=1, lanes=4, shared=2)
-layer_norm_backward = RowKernel(_make_backward, strips=6, lanes=6, shared=1)
+layer_norm_backward = RowKernel(_make_backward, strips=8, lanes=7, shared=1)

@@ -5,12 +5,12 @@ where each output's first element lies; ``reduced`` walks the elements that are 
 
 Which loop is innermost is decided by the strides.  If the outputs lie side by side in memory (a sum
 over rows), a row of outputs is accumulated at once, so that memory is still read in the order in
-which it lies.  Else each output is folded by itself, many elements at a time: a block of them is
-dealt out to ``LANES`` totals, which a vector instruction adds to together.  Elements that do not
-lie side by side are brought together first, a block at a time.
+which it lies.  Else each output is folded by itself, a block of elements at a time, and these in
+any order (:mod:`mtlib.kernels.folds`), so that vector instructions fold many at once.  Elements
+that do not lie side by side are brought together first, a block at a time.
 
-Either way only a block of elements is folded one after the other, and totals of blocks are folded
-in pairs, so that rounding errors grow with the logarithm of the length (Higham, *Accuracy and
+Either way only so many elements are folded one after the other, and totals of blocks are folded in
+pairs, so that rounding errors grow with the logarithm of the length (Higham, *Accuracy and
 Stability of Numerical Algorithms*, 2nd ed., section 4.2).  Which totals wait for another to make a
 pair is told by the binary digits of the number of blocks so far, as in a binary counter: where a
 digit is 1, one of so many blocks is waiting.
@@ -22,26 +22,26 @@ from functools import lru_cache
 
 import numpy as np
 
-from mtlib.kernels import scalars
-from mtlib.kernels.jit import Kernel, inlined, narrow_vectors, threads_for
+from mtlib.kernels import folds
+from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors, threads_for
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
 from mtlib.memory import allocate
 from mtlib.mode import thread
 
-LANES = 64  # totals that are added to side by side
-BLOCK = 32 * LANES  # elements folded one after the other before folding in pairs
-GROUP = 64  # outputs folded one after the other by a thread, in the same few lanes
+FEW = 64  # elements: for less than these, one after the other is as good
+BLOCK = 1024  # elements folded in any order before folding in pairs
+GROUP = 64  # outputs folded one after the other by a thread
 COLUMNS = 1024  # outputs accumulated at once: few enough to stay in the first-level cache
 ROWS = 128  # rows accumulated one after the other before folding in pairs
 
 
 class Fold:
-    """A function of two numbers put into a loop nest; call as ``fold(out, a, layout, dims)``.
+    """A function from :mod:`mtlib.kernels.folds` put into a loop nest.
 
-    ``out`` and ``a`` are storages, ``layout`` is that of ``a``, and ``dims`` are folded into a
-    row-major ``out``.  ``start`` is what folding nothing gives.  A ``wide`` fold has its totals in
-    float64 whatever it folds.
+    Call as ``fold(out, a, layout, dims)``.  ``out`` and ``a`` are storages, ``layout`` is that of
+    ``a``, and ``dims`` are folded into a row-major ``out``.  ``start`` is what folding nothing
+    gives.  A ``wide`` fold has its totals in float64 whatever it folds.
     """
 
     def __init__(self, f, start: float, *, wide: bool = False) -> None:
@@ -183,24 +183,13 @@ def _make_columns(each, f, start):
 
 def _make_rows(each, f, start):
     @inlined
-    def fold_block(a, at, n, lanes):
-        """``n`` elements side by side, dealt out to the lanes, and these folded in halves."""
-        narrow_vectors()
+    def fold_block(total, a, at, n):
+        """``n`` elements that lie side by side."""
+        full_vectors()
         at = np.uintp(at)  # as in elementwise.py: a slice would cost more than a short row
-        even = n // LANES * LANES
-        for j in range(LANES):
-            lanes[j] = start
-        for r in range(0, even, LANES):
-            for j in range(np.uintp(LANES)):
-                lanes[j] = f(lanes[j], a[at + np.uintp(r) + j])
-        for r in range(even, n):
-            lanes[r - even] = f(lanes[r - even], a[at + np.uintp(r)])
-        half = LANES // 2
-        while half > 0:
-            for j in range(half):
-                lanes[j] = f(lanes[j], lanes[j + half])
-            half //= 2
-        return lanes[0]
+        for i in range(np.uintp(n)):
+            total = f(total, a[at + i])
+        return total
 
     @inlined
     def carry(value, waiting, blocks):
@@ -230,30 +219,33 @@ def _make_rows(each, f, start):
         width, spacing = kept[0, -1], kept[2, -1]
         length, stride = reduced[0, -1], reduced[1, -1]
         tasks = kept[0, 0] * width * parts
-        few = reduced[0, 0] * length < LANES
-        beside = stride == 1 and length >= LANES
+        few = reduced[0, 0] * length < FEW
+        beside = stride == 1 and length >= FEW
         together = 1 if beside or few else max(1, BLOCK // length)  # runs brought together
+        times = (reduced[0, 0] + together - 1) // together
         for chunk in each((tasks + group - 1) // group):
-            narrow_vectors()
-            lanes = np.empty(LANES, out.dtype)
+            full_vectors()  # nothing is stored, and more is on its way from memory at once
             waiting = np.empty(64, out.dtype)
+            nothing = out.dtype.type(start)
             near = np.empty(0 if few or beside else BLOCK, a.dtype)
             for task in range(chunk * group, min(chunk * group + group, tasks)):
                 i, first, last = task, 0, length
                 if parts > 1:
                     i, part = task // parts, task % parts
                     first, last = length * part // parts, length * (part + 1) // parts
-                p = start_of_row(i // width, kept, 2) + i % width * spacing
+                row, column = (i // width, i % width) if kept[0, 0] > 1 else (0, i)
+                p = start_of_row(row, kept, 2) + column * spacing
                 if few:
-                    out[task] = fold_few(lanes.dtype.type(start), a, p, reduced, first, last)
+                    out[task] = fold_few(nothing, a, p, reduced, first, last)
                     continue
                 blocks = 0
-                for run in range(0, reduced[0, 0], together):
+                for time in range(times):  # to divide at each output would cost as much as it
+                    run = time * together
                     for r in range(first, last, BLOCK):
                         n = min(BLOCK, last - r)
                         if beside:
                             at = p + start_of_row(run, reduced, 1) + r
-                            value = fold_block(a, at, n, lanes)
+                            value = fold_block(nothing, a, at, n)
                         else:
                             held = 0
                             for near_run in range(run, min(run + together, reduced[0, 0])):
@@ -261,9 +253,9 @@ def _make_rows(each, f, start):
                                 for i in range(n):
                                     near[np.uintp(held + i)] = a[np.uintp(at + i * stride)]
                                 held += n
-                            value = fold_block(near, 0, held, lanes)
+                            value = fold_block(nothing, near, 0, held)
                         blocks = carry(value, waiting, blocks)
-                total = lanes.dtype.type(start)
+                total = nothing
                 level = 0
                 while blocks >> level:
                     if blocks >> level & 1:
@@ -276,7 +268,7 @@ def _make_rows(each, f, start):
 
 # However a product is ordered, each of its roundings stays in it, so a product of float32 is made
 # in float64.  Those of a sum are small where its terms are.
-total = Fold(scalars.add, 0.0)
-product = Fold(scalars.mul, 1.0, wide=True)
-largest = Fold(scalars.maximum, -np.inf)
-smallest = Fold(scalars.minimum, np.inf)
+total = Fold(folds.add, 0.0)
+product = Fold(folds.mul, 1.0, wide=True)
+largest = Fold(folds.maximum, -np.inf)
+smallest = Fold(folds.minimum, np.inf)

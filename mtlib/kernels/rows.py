@@ -4,6 +4,8 @@ A row is the elements along one dimension, or along several together.  A kernel 
 a *strip* of rows at a time: it copies the strip into a workspace that stays in the cache, works on
 it there (:mod:`mtlib.kernels.lanes`), and copies what came of it to where it belongs.  Only the
 copying has to know of strides, and what the work needs three times is loaded from its tensor once.
+A strip that lies in its tensor as it would in the workspace is worked on there and not copied: what
+is only read, and the result while it is being made.
 
 How the rows lie in memory decides what a strip is:
 
@@ -41,7 +43,7 @@ class RowKernel:
     """
 
     def __init__(self, make: Callable, *, strips: int, lanes: int, shared: int = 0) -> None:
-        self.kernel = Kernel(make)
+        self.kernel = Kernel(make, owners=False)  # to count them at each row takes half as long
         self.strips, self.lanes, self.shared = strips, lanes, shared
 
     def __call__(self, name: str, dims: tuple[int, ...], layouts, *arguments) -> None:
@@ -147,6 +149,19 @@ def rows_in(t, strips, runs, along):
 
 
 @inlined
+def in_place(runs, operand, along):
+    """Whether a strip of an operand lies as it would in a workspace: a row, side by side."""
+    return along > 0 and runs[0, 0] == 1 and runs[operand, -1] == 1
+
+
+@inlined
+def row(t, strips, operand, along):
+    """Where in its storage an operand has row ``t``, if it is in place."""
+    start = start_of_row(t, strips, operand)
+    return slice(start, start + along)
+
+
+@inlined
 def fetch(near, x, t, strips, runs, operand):
     """Bring strip ``t`` of an operand close.  Lanes that are left over get a row of zeros."""
     narrow_vectors()
@@ -169,9 +184,11 @@ def fetch(near, x, t, strips, runs, operand):
 
 
 @inlined
-def send(out, near, t, strips, runs, operand):
-    """Store what became of strip ``t`` where it belongs."""
+def send(out, near, t, strips, runs, operand, along):
+    """Store what became of strip ``t`` where it belongs, unless it was made there."""
     narrow_vectors()
+    if in_place(runs, operand, along):
+        return
     n, width, step = elements(t, strips, runs), runs[0, -1], runs[operand, -1]
     start = start_of_row(t, strips, operand)
     for run in range(runs[0, 0]):

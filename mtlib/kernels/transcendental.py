@@ -250,9 +250,20 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
     def gelu(x):
         return x * normal(x)
 
+    # Derivatives times the gradient d of the result, so that one loop is enough.  Here x is the
+    # result for tanh and sigmoid, which have their derivatives from it, and the operand for gelu.
+
     @inlined
-    def gelu_slope(x):
-        return normal(x) + x * (exp(-half * x * x) * density)
+    def tanh_backward(d, x):
+        return d * (one - x * x)
+
+    @inlined
+    def sigmoid_backward(d, x):
+        return d * x * (one - x)
+
+    @inlined
+    def gelu_backward(d, x):
+        return d * (normal(x) + x * (exp(-half * x * x) * density))
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
     raise_by = real(2.0 ** (digits + 2))
@@ -277,8 +288,9 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         y = x if x == infinity else (-infinity if x == zero else y)
         return y if x >= zero else nan
 
-    functions = (exp, decay, log, tanh, sigmoid, normal, gelu, gelu_slope)
-    return {function.__name__: function for function in functions}
+    functions = (exp, decay, log, tanh, sigmoid, normal, gelu)
+    backward = (tanh_backward, sigmoid_backward, gelu_backward)
+    return {function.__name__: function for function in (*functions, *backward)}
 
 
 FLOAT32 = _functions(
@@ -304,6 +316,17 @@ def _for_both(name: str):
     return function
 
 
+def _backward_for_both(name: str):
+    def function(d, x):
+        return type(x)((FLOAT32 if x.dtype == np.float32 else FLOAT64)[name](d, x))
+
+    @overload(function, jit_options={"forceinline": True, "fastmath": {"contract"}})
+    def _(d, x):
+        return FLOAT32[name] if x == types.float32 else FLOAT64[name]
+
+    return function
+
+
 exp = _for_both("exp")
 decay = _for_both("decay")  # eˣ for x up to 0, in fewer steps; 0 where the power is hardly more
 log = _for_both("log")
@@ -311,4 +334,6 @@ tanh = _for_both("tanh")
 sigmoid = _for_both("sigmoid")
 normal = _for_both("normal")
 gelu = _for_both("gelu")
-gelu_slope = _for_both("gelu_slope")
+tanh_backward = _backward_for_both("tanh_backward")
+sigmoid_backward = _backward_for_both("sigmoid_backward")
+gelu_backward = _backward_for_both("gelu_backward")

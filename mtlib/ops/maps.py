@@ -14,6 +14,16 @@ class _Map(Function):
     kind = "map"
 
 
+class _Backward(Function):
+    """The gradient d of a result, times the slope there: one kernel where a product takes two."""
+
+    kind = "zip"
+
+    @staticmethod
+    def forward(ctx, d, a):
+        return run(ctx.function.kernel, ctx.function.name, d, a)
+
+
 class Cast(_Map):
     """The same values as another dtype."""
 
@@ -137,7 +147,13 @@ class Sigmoid(_Map):
     @staticmethod
     def backward(ctx, d):
         (y,) = ctx.saved_tensors
-        return d * y * (1 - y)
+        return SigmoidBackward.apply(d, y)
+
+
+class SigmoidBackward(_Backward):
+    """d y (1 - y)"""
+
+    name, kernel = "sigmoid_backward", elementwise.sigmoid_backward
 
 
 class Tanh(_Map):
@@ -154,7 +170,13 @@ class Tanh(_Map):
     @staticmethod
     def backward(ctx, d):
         (y,) = ctx.saved_tensors
-        return d * (1 - y * y)
+        return TanhBackward.apply(d, y)
+
+
+class TanhBackward(_Backward):
+    """d (1 - y²)"""
+
+    name, kernel = "tanh_backward", elementwise.tanh_backward
 
 
 class GELU(_Map):
@@ -170,17 +192,13 @@ class GELU(_Map):
     @staticmethod
     def backward(ctx, d):
         (a,) = ctx.saved_tensors
-        return d * GELUSlope.apply(a)
+        return GELUBackward.apply(d, a)
 
 
-class GELUSlope(_Map):
-    """The derivative of GELU: Φ(a) + a φ(a), φ the normal density"""
+class GELUBackward(_Backward):
+    """d (Φ(a) + a φ(a)), φ the normal density"""
 
-    name = "gelu_slope"
-
-    @staticmethod
-    def forward(ctx, a):
-        return run(elementwise.gelu_slope, "gelu_slope", a)
+    name, kernel = "gelu_backward", elementwise.gelu_backward
 
 
 # --- As they are called ---------------------------------------------------------------------------

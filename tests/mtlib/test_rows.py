@@ -9,7 +9,7 @@ import mtlib
 from mtlib.kernels import rows
 from mtlib.kernels.jit import compiled_fma
 from mtlib.kernels.lanes import dots, largest, sums
-from mtlib.kernels.rows import RowKernel, arrange, fetch, keep, per_row, send, share
+from mtlib.kernels.rows import RowKernel, arrange, fetch, in_place, keep, per_row, row, send, share
 from mtlib.layout import contiguous
 
 from .strategies import DTYPES, operands, shapes
@@ -23,8 +23,9 @@ def _make_copy(each):
         for part in each(len(space)):
             first, last = share(part, len(space), strips)
             for t in range(first, last):
-                fetch(space[part][0], x, t, strips, runs, 2)
-                send(out, space[part][0], t, strips, runs, 1)
+                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
+                fetch(near, x, t, strips, runs, 2)
+                send(out, near, t, strips, runs, 1, along)
 
     return loop
 
