@@ -267,6 +267,10 @@ def _gelu_slope(x):
     return (1 + math.erf(x * 0.5**0.5)) / 2 + x * density
 
 
+def _pow_slope(x, y):
+    return 0 if y == 0 else y * x ** (y - 1)
+
+
 # What the text of a kernel can name, written anew.
 PLAIN = {
     "fold_add": operator.add,
@@ -284,7 +288,8 @@ PLAIN = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "gelu": lambda x: x * (1 + math.erf(x * 0.5**0.5)) / 2,
     "gelu_slope": _gelu_slope,
-    "pow": operator.pow,
+    **dict.fromkeys(("pow", "pow_by"), operator.pow),
+    **dict.fromkeys(("pow_slope", "pow_slope_by"), _pow_slope),
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
     "bool": bool,
