@@ -118,10 +118,17 @@ class TestLogic:
                 op.call(*pair)
             assert t.buffers == []
 
-    @pytest.mark.parametrize("op", [operator.iand, operator.ior, operator.ixor])
+    @pytest.mark.parametrize(
+        ("op", "name"),
+        [
+            (operator.iand, "logical_and_"),
+            (operator.ior, "logical_or_"),
+            (operator.ixor, "logical_xor_"),
+        ],
+    )
     @given(data=st.data())
     @settings(max_examples=25)
-    def test_in_place(self, op, data):
+    def test_in_place(self, op, name, data):
         """``mask &= other`` changes the mask itself, and so what others hold of it."""
         whole = data.draw(shapes(min_rank=1, max_rank=3))
         stored = np.random.default_rng(0).random((*whole, 2)) < 0.5
@@ -129,7 +136,10 @@ class TestLogic:
         other, array = data.draw(masks(data.draw(near(whole))))
         expected = op(part.copy(), array)
         t = mtlib.from_numpy(part)
-        assert op(t, other) is t
+        with mtlib.trace() as ledger:
+            assert op(t, other) is t
+        assert ledger.events[-1].name == name
+        assert ledger.buffers == []
         np.testing.assert_array_equal(part, expected)
         np.testing.assert_array_equal(op(t, t[::-1]), op(expected, expected[::-1].copy()))
 
