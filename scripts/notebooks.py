@@ -243,6 +243,12 @@ def pull(md):
     """
     stored = read_ipynb(md)
     nbformat.validate(stored)
+    for i, cell in enumerate(stored.cells):
+        if cell.get("attachments"):
+            raise PairError(
+                f"cell {i} has {', '.join(cell.attachments)} attached, which no .md can hold: save "
+                "it as a file and link to that. Nothing was changed"
+            )
     text = read_md(md) if md.exists() else None
     if text and edited(text, stored) == [".md"]:
         return False

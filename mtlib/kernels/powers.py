@@ -28,7 +28,7 @@ UNIT = np.float64(1).view(np.int64)
 ROUNDER = 1.5 * 2.0**DIGITS  # adding it rounds to an integer, left in the lowest bits
 LOG2_SERIES = tuple(2 / LN2 / (2 * n + 1) for n in range(6, -1, -1))
 POWER_SERIES = tuple(map(float, powers_near_0(1, 7, LN2)))
-FARTHEST = 200.0  # from 2²⁰⁰ on everything is infinite in float32, and up to 2⁻²⁰⁰ everything 0
+LOWEST, HIGHEST = -1022.0, 1023.0  # beyond these exponents of float64, powers are 0 or infinite
 
 
 @inlined
@@ -47,8 +47,8 @@ def _power(x, y):
     log2 = np.float64((bits >> POINT) - BIAS) + s * p
     log2 = -np.inf if size == 0.0 else (log2 if size < np.inf else size)
     t = y * log2
-    t = FARTHEST if t > FARTHEST else t
-    t = -FARTHEST if t < -FARTHEST else t
+    t = HIGHEST + 1 if t > HIGHEST else t  # its bits are those of an infinite power
+    t = LOWEST - 1 if t < LOWEST else t  # and of 0
     shifted = t + ROUNDER
     r = t - (shifted - ROUNDER)
     q = POWER_SERIES[0]

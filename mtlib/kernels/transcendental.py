@@ -263,7 +263,8 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
     @inlined
     def gelu_backward(d, x):
-        return d * (normal(x) + x * (exp(-half * x * x) * density))
+        size = zero if abs(x) == infinity else x  # the density is 0 there, and so is the product
+        return d * (normal(x) + size * (exp(-half * x * x) * density))
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
     raise_by = real(2.0 ** (digits + 2))

@@ -54,6 +54,9 @@ add = update_kernel(scalars.add)
 sub = update_kernel(scalars.sub)
 mul = update_kernel(scalars.mul)
 div = update_kernel(scalars.div)
+logical_and = update_kernel(scalars.logical_and)
+logical_or = update_kernel(scalars.logical_or)
+logical_xor = update_kernel(scalars.logical_xor)
 copy = update_kernel(put)
 
 

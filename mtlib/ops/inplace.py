@@ -21,9 +21,9 @@ from mtlib.kernels.walk import plan
 from mtlib.layout import contiguous
 from mtlib.memory import allocate
 from mtlib.mode import thread
-from mtlib.ops.lift import common_dtype, lift
+from mtlib.ops.lift import check_bools, common_dtype, lift
 from mtlib.ops.views import Expand
-from mtlib.ops.zips import Add, Div, Mul, Pow, Sub
+from mtlib.ops.zips import Add, And, Div, Mul, Or, Pow, Sub, Xor
 from mtlib.tensor import Tensor
 from mtlib.versions import clock
 
@@ -81,6 +81,36 @@ class Pow_(Pow):
         return _write(ctx, updates.pow, a, b)
 
 
+class And_(And):
+    """a &= b"""
+
+    name = "logical_and_"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return _write(ctx, updates.logical_and, a, b)
+
+
+class Or_(Or):
+    """a |= b"""
+
+    name = "logical_or_"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return _write(ctx, updates.logical_or, a, b)
+
+
+class Xor_(Xor):
+    """a ^= b"""
+
+    name = "logical_xor_"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return _write(ctx, updates.logical_xor, a, b)
+
+
 class Copy_(Function):
     """a = b, element by element: nothing of what a was is left, and so it gets no gradient"""
 
@@ -119,9 +149,8 @@ class SetItem(Copy_):
 
 def _write(ctx, kernel, a: Tensor, b: Tensor) -> Tensor:
     """``a``, after ``kernel`` has changed its elements by those of ``b``."""
-    name = ctx.function.name
-    b = _kept_apart(b, a, name)
-    clock.changed(a.storage, name)
+    b = _kept_apart(b, a, ctx.function.name)
+    clock.changed(a.storage, ctx.function.name)
     if a.size:
         kernel(a.storage, b.storage, plan(a.layout, b.layout), work=a.size)
     return a
@@ -172,6 +201,14 @@ def _change(function: type[Function], a: Tensor, b) -> Tensor:
     return a
 
 
+def _change_bools(function: type[Function], a: Tensor, b) -> Tensor:
+    """The same for what is done to bools alone, which no gradient flows through."""
+    _check_writable(a, function.name)
+    check_bools(function.name, a, b)
+    function.apply(a, _fitted(b, a, function.name))
+    return a
+
+
 def _flows(a: Tensor, b: Tensor) -> bool:
     return thread.mode.grad_enabled and (a.requires_grad or b.requires_grad)
 
@@ -205,7 +242,7 @@ def _check_not_leaf(a: Tensor, name: str) -> None:
 def _fitted(b, a: Tensor, name: str) -> Tensor:
     """``b`` as a tensor of the shape of ``a``, in the dtype that it brings with it."""
     if not isinstance(b, Tensor):
-        b = lift(b, common_dtype(name, a, b), name)
+        b = lift(b, common_dtype(name, a, b, bools=True), name)
     if b.shape == a.shape:
         return b
     layouts.expand(b.layout, a.shape, name)  # if it does not stretch, say who asked
@@ -283,6 +320,42 @@ def pow_(a: Tensor, b) -> Tensor:
     return _change(Pow_, a, b)
 
 
+def logical_and_(a: Tensor, b) -> Tensor:
+    """``a &= b`` for bools: where ``b``, a tensor, array or bool, is not true, ``a`` is not.
+
+    >>> import mtlib
+    >>> mask = mtlib.arange(3) > 0
+    >>> mask &= mtlib.arange(3) < 2
+    >>> mask
+    tensor([False,  True, False])
+    """
+    return _change_bools(And_, a, b)
+
+
+def logical_or_(a: Tensor, b) -> Tensor:
+    """``a |= b`` for bools: where ``b``, a tensor, array or bool, is true, ``a`` is.
+
+    >>> import mtlib
+    >>> mask = mtlib.arange(3) < 1
+    >>> mask |= mtlib.arange(3) > 1
+    >>> mask
+    tensor([ True, False,  True])
+    """
+    return _change_bools(Or_, a, b)
+
+
+def logical_xor_(a: Tensor, b) -> Tensor:
+    """``a ^= b`` for bools: where ``b``, a tensor, array or bool, is true, ``a`` is inverted.
+
+    >>> import mtlib
+    >>> mask = mtlib.arange(3) > 1
+    >>> mask ^= True
+    >>> mask
+    tensor([ True,  True, False])
+    """
+    return _change_bools(Xor_, a, b)
+
+
 def copy_(a: Tensor, b) -> Tensor:
     """Copies the elements of ``b``, a tensor, array or number that stretches to ``a``, into ``a``.
 
@@ -301,8 +374,7 @@ def fill_(a: Tensor, value: float) -> Tensor:
     >>> mtlib.zeros(2).fill_(0.5)
     tensor([0.5, 0.5])
     """
-    shape = getattr(value, "shape", ())
-    if shape != ():
+    if (shape := getattr(value, "shape", ())) != ():
         raise ValueError(f"fill_: the value must be a single number, got shape {shape}")
     return _change(Fill_, a, value)
 

@@ -40,9 +40,14 @@ def operands(name: str, *values, bools: bool = False) -> list[Tensor]:
 
 def bool_operands(name: str, *values) -> list[Tensor]:
     """``values`` as bools of one shape, for what takes nothing else."""
+    check_bools(name, *values)
+    return operands(name, *values, bools=True)
+
+
+def check_bools(name: str, *values) -> None:
+    """TypeError unless all ``values`` are bools."""
     if common_dtype(name, *values, bools=True) != BOOL:
         raise TypeError(f"{name}: takes bools, such as comparisons give, and no numbers")
-    return operands(name, *values, bools=True)
 
 
 def _alike(values) -> bool:

@@ -130,7 +130,7 @@ class ReLU(_Map):
     @staticmethod
     def backward(ctx, d):
         (y,) = ctx.saved_tensors
-        return where(y > 0, d, 0)
+        return where(y <= 0, 0, d)
 
 
 class Sigmoid(_Map):

@@ -138,7 +138,7 @@ class Min(Reduce):
 
 
 def _shared(d: Tensor, a: Tensor, y: Tensor, dims) -> Tensor:
-    ties = a == y
+    ties = (a == y) | (a != a)  # where there is a nan, it is what is returned
     count = ties.to(d.dtype).sum(dims, keepdim=True)
     return where(ties, d / count, 0)  # chosen and not multiplied: 0 times an infinite d is nan
 

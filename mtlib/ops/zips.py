@@ -65,7 +65,7 @@ class Mul(_Zip):
 
 
 class Div(_Zip):
-    """y = a / b, dy/db = -y / b: the square of b may be out of range where this is not"""
+    """y = a / b, dy/db = -y / b: the square and the inverse of b may leave the range of numbers"""
 
     name = "div"
 
@@ -78,8 +78,7 @@ class Div(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        da = d / b
-        return da if need_a else None, -da * a / b if need_b else None
+        return d / b if need_a else None, -d * (a / b) / b if need_b else None
 
 
 class Pow(_Zip):
@@ -125,9 +124,9 @@ class Maximum(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return _won(d, a > b, a == b) if need_a else None, _won(
-            d, b > a, a == b
-        ) if need_b else None
+        da = _shared(d, a < b, a == b) if need_a else None
+        db = _shared(d, b < a, a == b) if need_b else None
+        return da, db
 
 
 class Minimum(_Zip):
@@ -144,14 +143,17 @@ class Minimum(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return _won(d, a < b, a == b) if need_a else None, _won(
-            d, b < a, a == b
-        ) if need_b else None
+        da = _shared(d, a > b, a == b) if need_a else None
+        db = _shared(d, b > a, a == b) if need_b else None
+        return da, db
 
 
-def _won(d: Tensor, wins: Tensor, ties: Tensor) -> Tensor:
-    """The part of ``d`` for one operand; chosen and not multiplied, as 0 times infinity is nan."""
-    return where(wins, d, where(ties, d * 0.5, 0))
+def _shared(d: Tensor, loses: Tensor, ties: Tensor) -> Tensor:
+    """The part of ``d`` for one operand; chosen and not multiplied, as 0 times infinity is nan.
+
+    Where one is nan neither loses, and both get all of it, as in PyTorch.
+    """
+    return where(loses, 0, where(ties, d * 0.5, d))
 
 
 class Where(_Zip):

@@ -268,7 +268,7 @@ def _gelu_slope(x):
 
 
 def _pow_slope(x, y):
-    return y * x ** (y - 1) if y else 0
+    return 0 if y == 0 else y * x ** (y - 1)
 
 
 # What the text of a kernel can name, written anew.
@@ -290,10 +290,8 @@ PLAIN = {
     "tanh_backward": lambda d, y: d * (1 - y * y),
     "sigmoid_backward": lambda d, y: d * y * (1 - y),
     "gelu_backward": lambda d, x: d * _gelu_slope(x),
-    "pow": operator.pow,
-    "pow_by": operator.pow,
-    "pow_slope": _pow_slope,
-    "pow_slope_by": _pow_slope,
+    **dict.fromkeys(("pow", "pow_by"), operator.pow),
+    **dict.fromkeys(("pow_slope", "pow_slope_by"), _pow_slope),
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
     "bool": bool,

@@ -118,6 +118,46 @@ class TestLogic:
                 op.call(*pair)
             assert t.buffers == []
 
+    @pytest.mark.parametrize(
+        ("op", "name"),
+        [
+            (operator.iand, "logical_and_"),
+            (operator.ior, "logical_or_"),
+            (operator.ixor, "logical_xor_"),
+        ],
+    )
+    @given(data=st.data())
+    @settings(max_examples=25)
+    def test_in_place(self, op, name, data):
+        """``mask &= other`` changes the mask itself, and so what others hold of it."""
+        whole = data.draw(shapes(min_rank=1, max_rank=3))
+        stored = np.random.default_rng(0).random((*whole, 2)) < 0.5
+        part = stored[..., 0]
+        other, array = data.draw(masks(data.draw(near(whole))))
+        expected = op(part.copy(), array)
+        t = mtlib.from_numpy(part)
+        with mtlib.trace() as ledger:
+            assert op(t, other) is t
+        assert ledger.events[-1].name == name
+        assert ledger.buffers == []
+        np.testing.assert_array_equal(part, expected)
+        np.testing.assert_array_equal(op(t, t[::-1]), op(expected, expected[::-1].copy()))
+
+    def test_in_place_of_bools_only(self):
+        for left, right in ((MASK, 1), (MASK, np.ones(3)), (np.ones(3), MASK)):
+            t = mtlib.tensor(left)
+            with pytest.raises(TypeError, match=r"^logical_or_: takes bools, such as"):
+                t |= right
+            np.testing.assert_array_equal(t, left)
+
+    def test_a_mask_that_backward_needs_is_not_changed_unnoticed(self):
+        x = mtlib.ones(3, requires_grad=True)
+        mask = x > 0
+        y = mtlib.where(mask, x, 0).sum()
+        mask &= False
+        with pytest.raises(RuntimeError, match="and logical_and_ changed its memory afterwards"):
+            y.backward()
+
     def test_no_inverse_of_numbers(self):
         with pytest.raises(TypeError, match=r"^logical_not: takes bools"):
             ~mtlib.ones(2)

@@ -96,6 +96,56 @@ def test_an_infinite_gradient_is_none_of_those_that_get_none(fn, expected, fused
     assert found.tolist() == expected
 
 
+NAN = np.nan
+
+
+@pytest.mark.usefixtures("plain")
+@either
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("fn", "values", "expected"),
+    [
+        (lambda x: x.relu(), [NAN, -1, 2], [1, 0, 1]),
+        (lambda x: mtlib.maximum(x, 2), [NAN, 1, 2, 3], [1, 0, 0.5, 1]),
+        (lambda x: mtlib.minimum(2, x), [NAN, 1, 2, 3], [1, 1, 0.5, 0]),
+        (lambda x: x.max(0, keepdim=True), [1, NAN, 3], [0, 1, 0]),
+        (lambda x: x.min(), [NAN, 2, NAN], [0.5, 0, 0.5]),
+    ],
+)
+def test_a_gradient_flows_to_the_nan_that_was_returned(fn, values, expected, dtype, fused):
+    """As PyTorch's relu, maximum and max along a dim have it."""
+    (found,) = gradients(fn, fused, np.array(values, dtype))
+    assert found.tolist() == expected
+
+
+@either
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_slope_of_gelu_at_infinity(dtype, fused):
+    x = np.array([np.inf, -np.inf], dtype)
+    assert gradients(mtlib.gelu, fused, x)[0].tolist() == [1, 0]
+    assert np.isnan(gradients(mtlib.gelu, fused, np.array([NAN], dtype))).all()
+
+
+@either
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_slope_of_a_power_with_a_huge_exponent(dtype, fused):
+    """y xʸ⁻¹ is 0 or infinite, however large y itself is."""
+    x, y = np.array([0.5, 0.5, 2, 2], dtype), np.array([1e30, 3e38, 3e38, -3e38], dtype)
+    found, _ = gradients(lambda x, y: x**y, fused, x, y)
+    assert found.tolist() == [0, 0, np.inf, 0]
+
+
+@pytest.mark.usefixtures("plain")
+@either
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_quotient_by_less_than_any_inverse(dtype, fused):
+    """1 / b is infinite, which would make nan of a 0."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    for a, d, slope in ((0, 1, 0), (tiny, 0, 0), (tiny, tiny, -1)):
+        a, b = np.array([a], dtype), np.array([tiny], dtype)
+        assert gradients(lambda a, b: a / b, fused, a, b, d=d)[1].tolist() == [slope]
+
+
 # A function of x (2, n), and its slopes in x.
 SLOPES = {
     "div": (lambda x: x[0] / x[1], lambda a, b: (1 / b, -a / b**2)),

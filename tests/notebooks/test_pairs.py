@@ -311,6 +311,20 @@ def test_a_notebook_that_lost_its_digest_is_not_written_over(pair):
         notebooks.build(pair)
 
 
+def test_pull_refuses_a_picture_that_is_attached(pair):
+    """The .md would name it and not hold it, and the next build throw it away."""
+    path = pair.with_suffix(".ipynb")
+    nb = nbformat.read(path, 4)
+    cell = nbformat.v4.new_markdown_cell("![plot](attachment:plot.png)")
+    cell.attachments = {"plot.png": {"image/png": "iVBORw0KGgo="}}
+    nb.cells.append(cell)
+    nbformat.write(nb, path)
+    before = pair.read_bytes(), path.read_bytes()
+    with pytest.raises(notebooks.PairError, match=r"^cell \d+ has plot\.png attached, "):
+        notebooks.pull(pair)
+    assert (pair.read_bytes(), path.read_bytes()) == before
+
+
 def test_pull_refuses_what_a_md_cannot_hold(pair):
     written = pair.read_bytes()
     edit_ipynb(pair, lambda nb: nb.cells[0].update(source="```{code-cell}\n1\n```"))
