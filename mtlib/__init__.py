@@ -1,10 +1,7 @@
 """A small tensor library with real Numba kernels, made to be read.
 
-Read it in this order: ``layout`` (shapes and strides), ``trace`` and ``memory`` (the ledger of what
-ran), ``kernels`` (loop nests over arrays), ``mode`` and ``versions`` (whether gradients flow, and
-what was changed in place), ``autograd``, ``tensor``, ``make``, ``ops`` (map, zip, reduce, views and
-what works in place), ``naive`` and ``fused`` (the same operations, without and with fusion), and
-``fusion`` (the same by a machine).
+``README.md`` beside this file says what to read, and in which order: a spine of some 1,500 lines
+that explains everything, and the wings that make it fast.
 """
 
 # Modules first: some functions carry the name of their module, and the function is what is public.
