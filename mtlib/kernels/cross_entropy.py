@@ -6,7 +6,7 @@ one number less, but where m is large it would round away the digits of the loga
 """
 
 from mtlib.kernels.jit import compiled_step, inlined, narrow_vectors
-from mtlib.kernels.lanes import at_each, largest, of_rows, places, sums_of_powers
+from mtlib.kernels.lanes import at_each, largest, of_rows, sums_of_powers
 from mtlib.kernels.rows import (
     RowKernel,
     fetch,
@@ -44,7 +44,7 @@ def _forward(x, most, totals, logs, along):
 @compiled_step
 def _backward(x, most, totals, slope, factor, along):
     """``x = softmax(x) · slope``, slope being the gradient of each row's loss times ``factor``."""
-    for j in places(slope):
+    for j in of_rows(slope, along):
         slope[j] *= factor
         totals[j] = slope[j] / totals[j]
     _power(totals, along, x, most, totals)

@@ -9,7 +9,7 @@ It is cut into lines with one element for each lane, and loops go along the line
 
 What is one number for a row, as ``most`` here, has a place for each lane.  ``along`` is 0 if every
 lane has a row of its own.  Else one row is dealt out to all lanes and ``along`` is its length; then
-its number is worked out in the first lane, and :func:`spread` gives it to the others.
+its number is in the first lane, and what the others have means nothing.
 
 Indices are unsigned: then none can be negative and count from the end, and no loop needs to test
 for it.  Lines are not sliced off: to keep count of who holds an array takes longer than a line.
@@ -42,14 +42,6 @@ def places(lanes):
 def of_rows(lanes, along):
     """The lanes that have the number of a row: the first, or all."""
     return range(np.uint64(1 if along else len(lanes)))
-
-
-@inlined
-def spread(lanes, along):
-    """To every lane the number of the row that they share."""
-    if along:
-        for j in places(lanes):
-            lanes[j] = lanes[0]
 
 
 @inlined
@@ -99,7 +91,7 @@ def _sums_of(term):
     @inlined
     def summed(totals, lost, x, y, along):
         full_vectors()
-        for j in places(totals):
+        for j in of_rows(totals, along):
             totals[j] = lost[j] = 0
         if along:
             for first in range(0, along, BLOCK):
@@ -127,13 +119,12 @@ def _product(x, y, i, lane):
 
 @inlined
 def _less(x, y, i, lane):
-    x[i] -= y[lane]
-    return x[i]
+    return x[i] - y[lane]
 
 
 @inlined
-def _less_squared(x, y, i, lane):
-    left = x[i] - y[lane]
+def _less_squared(x, ys, i, lane):
+    left = x[i] - ys[0][lane] - ys[1][lane]
     return left * left
 
 

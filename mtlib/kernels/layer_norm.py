@@ -21,7 +21,6 @@ from mtlib.kernels.lanes import (
     lines,
     of_rows,
     places,
-    spread,
     squares_less,
     sums,
     sums_less,
@@ -37,17 +36,16 @@ def _average(totals, length, along):
     """From the sums of rows to their means."""
     for j in of_rows(totals, along):
         totals[j] /= totals.dtype.type(length)
-    spread(totals, along)
 
 
 @at_each
-def _scale(i, lane, x, rest, scale, w, b):
-    x[i] = (x[i] - rest[lane]) * scale[lane] * w[i] + b[i]
+def _scale(i, lane, y, x, mean, rest, scale, w, b):
+    y[i] = (x[i] - mean[lane] - rest[lane]) * scale[lane] * w[i] + b[i]
 
 
 @at_each
-def _normal(i, lane, x, mean, rest, scale):
-    x[i] = (x[i] - mean[lane] - rest[lane]) * scale[lane]
+def _normal(i, lane, y, x, mean, rest, scale):
+    y[i] = (x[i] - mean[lane] - rest[lane]) * scale[lane]
 
 
 @at_each
@@ -56,23 +54,23 @@ def _slope(i, lane, x, d, w, level, slant, scale):
 
 
 @compiled_step
-def _forward(x, w, b, mean, rest, scale, lost, length, eps, along):
-    """``x = (x - mean - rest) · scale · w + b``, for the mean and 1 / σ of each row."""
+def _forward(y, x, w, b, mean, rest, scale, lost, length, eps, along):
+    """``y = (x - mean - rest) · scale · w + b``, for the mean and 1 / σ of each row."""
     sums(mean, lost, x, along)
     _average(mean, length, along)
     sums_less(rest, lost, x, mean, along)
     _average(rest, length, along)
-    squares_less(scale, lost, x, rest, along)
+    squares_less(scale, lost, x, (mean, rest), along)
     _average(scale, length, along)
-    for j in places(scale):
+    for j in of_rows(scale, along):
         scale[j] = 1 / np.sqrt(scale[j] + eps)
-    _scale(scale, along, x, rest, scale, w, b)
+    _scale(scale, along, y, x, mean, rest, scale, w, b)
 
 
 @compiled_step
-def _normalize(x, mean, rest, scale, along):
-    """``x = (x - mean - rest) · scale``"""
-    _normal(scale, along, x, mean, rest, scale)
+def _normalize(y, x, mean, rest, scale, along):
+    """``y = (x - mean - rest) · scale``"""
+    _normal(scale, along, y, x, mean, rest, scale)
 
 
 @compiled_step
@@ -104,7 +102,7 @@ def _sums_of_slopes(level, slant, lost, x, d, w, along):
     """Σ g and Σ g x for g = d w"""
     full_vectors()
     lost_level, lost_slant = lost
-    for j in places(level):
+    for j in of_rows(level, along):
         level[j] = slant[j] = lost_level[j] = lost_slant[j] = 0
     if along:
         for first in range(0, along, BLOCK):
@@ -145,8 +143,10 @@ def _make_forward(each):
             first, last = share(part, len(space), strips)
             for t in range(first, last):
                 near = y[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, x, t, strips, runs, 2)
-                _forward(near, w, b, mean, rest, scale, lost, length, eps, along)
+                far = x[row(t, strips, 2, along)] if in_place(runs, 2, along) else near
+                if not in_place(runs, 2, along):
+                    fetch(near, x, t, strips, runs, 2)
+                _forward(near, far, w, b, mean, rest, scale, lost, length, eps, along)
                 keep(means, mean, t, strips, runs, 3, along)
                 keep(rests, rest, t, strips, runs, 3, along)
                 keep(scales, scale, t, strips, runs, 3, along)
@@ -173,14 +173,16 @@ def _make_backward(each):
             first, last = share(part, len(space), strips)
             for t in range(first, last):
                 near = dx[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, x, t, strips, runs, 2)
+                far = x[row(t, strips, 2, along)] if in_place(runs, 2, along) else near
+                if not in_place(runs, 2, along):
+                    fetch(near, x, t, strips, runs, 2)
                 slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
                 if not in_place(runs, 3, along):
                     fetch(slope, d, t, strips, runs, 3)
                 recall(mean, means, t, strips, runs, 4, along)
                 recall(rest, rests, t, strips, runs, 4, along)
                 recall(scale, scales, t, strips, runs, 4, along)
-                _normalize(near, mean, rest, scale, along)
+                _normalize(near, far, mean, rest, scale, along)
                 if len(dw) > 0:
                     _accumulate_product(dw_sums, slope, near)
                 if len(db) > 0:

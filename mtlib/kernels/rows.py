@@ -23,7 +23,7 @@ from math import prod
 import numpy as np
 
 from mtlib.kernels.jit import Kernel, inlined, narrow_vectors, threads_for
-from mtlib.kernels.lanes import LANES, spread
+from mtlib.kernels.lanes import LANES
 from mtlib.kernels.walk import plan, start_of_row
 from mtlib.layout import Layout
 from mtlib.memory import allocate
@@ -208,9 +208,9 @@ def recall(lanes, values, t, strips, runs, operand, along):
     start = start_of_row(t, strips, operand)
     for j in range(n):
         lanes[j] = values[start + j * step]
-    for j in range(n, len(lanes)):
-        lanes[j] = 0
-    spread(lanes, along)
+    if not along:
+        for j in range(n, len(lanes)):
+            lanes[j] = 0
 
 
 @inlined
