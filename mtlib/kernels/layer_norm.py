@@ -85,7 +85,7 @@ def _accumulate(sums, d):
 def _accumulate_product(sums, d, x):
     """``sums += d · x``"""
     full_vectors()
-    for i in places(d):
+    for i in range(np.uint64(min(len(d), len(x)))):  # a row in place is shorter than a strip
         sums[i] += d[i] * x[i]
 
 
