@@ -64,7 +64,7 @@ class Tensor(Differentiable):
 
     __slots__ = ("__weakref__", "layout", "storage")
     __array_priority__ = 1000  # ndarray * Tensor asks the Tensor
-    brings_dtype = True  # into what it is an operand of, as a number does not
+    _brings_dtype = True  # into what it is an operand of, as a number does not
 
     def __init__(self, storage: np.ndarray, layout: Layout, requires_grad: bool = False) -> None:
         self._requires_grad = requires_grad

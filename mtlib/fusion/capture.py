@@ -57,12 +57,12 @@ class Nowhere:
 class Symbol(Tensor):
     """A tensor of a program that is being read: the shape of one, and the node that makes it."""
 
-    __slots__ = ("brings_dtype", "node")
+    __slots__ = ("_brings_dtype", "node")
 
     def __init__(self, node: Node, requires_grad: bool = False, storage=None) -> None:
         super().__init__(storage or Nowhere(node), node.layout, requires_grad)
         self.node = node
-        self.brings_dtype = True
+        self._brings_dtype = True
 
     @property
     def grad(self) -> Tensor | None:
@@ -330,7 +330,7 @@ class _Reader:
         symbol = kind(self._simplest(function, nodes, rest, output), storage=storage)
         if kind is not Symbol:
             symbol.array = arguments[0].array if kind is IntegerSymbol else output.dtype
-            symbol.brings_dtype = symbol.ndim > 0  # to NumPy it is a number
+            symbol._brings_dtype = symbol.ndim > 0  # to NumPy it is a number
         # Where forward saved its result, that is this symbol.
         ctx._saved = ctx._saved and tuple(
             symbol if type(x) is Tensor and x.storage is output.storage else x for x in ctx._saved

@@ -9,11 +9,10 @@ Still they grow with the length.  So a long sum is cut into blocks, and what rou
 from a total of blocks is given to the next of them (:func:`add_block`).
 """
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from mtlib.kernels import scalars
 from mtlib.kernels.jit import inlined
@@ -21,17 +20,22 @@ from mtlib.kernels.jit import inlined
 
 def _reordered(plain, emit):
     """``plain``, a function of two numbers, as the instruction that ``emit`` writes."""
-    if numba.config.DISABLE_JIT:
-        return plain
 
     @intrinsic
-    def fold(typing_context, total, x):
+    def instruction(typing_context, total, x):
         def generate(context, builder, signature, arguments):
             total_, x_ = arguments
             x_ = context.cast(builder, x_, x, total)
             return emit(builder, total_, x_)
 
         return total(total, x), generate
+
+    def fold(total, x):
+        return plain(total, x)
+
+    @overload(fold, jit_options={"forceinline": True}, strict=False)
+    def _(total, x):
+        return lambda total, x: instruction(total, x)
 
     return fold
 

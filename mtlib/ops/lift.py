@@ -90,7 +90,7 @@ def _shape(value) -> Shape:
 def _own_dtype(value, name: str) -> np.dtype | None:
     """The dtype that ``value`` brings with it; None for a number, which brings none."""
     if isinstance(value, Tensor):
-        return value.dtype if value.brings_dtype or value.dtype == BOOL else None
+        return value.dtype if value._brings_dtype or value.dtype == BOOL else None
     if isinstance(value, (bool, np.bool_)):
         return BOOL
     if isinstance(value, numbers.Real):
