@@ -78,7 +78,7 @@ class Div(_Zip):
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return d / b if need_a else None, d * (-a / b / b) if need_b else None
+        return d / b if need_a else None, d * (-a / b) / b if need_b else None
 
 
 class Pow(_Zip):
