@@ -187,23 +187,29 @@ def test_attention(counted_attention, mask, causal):
 
 
 class Storage(Counting):
-    """A storage of which a row can be taken, to be worked on where it lies."""
+    """A storage of which a row can be taken, to be worked on where it lies.
+
+    What is done to the row then is done in the cache; it counts as brought in once, or if it was
+    written to, as sent back once.
+    """
 
     @classmethod
     def over(cls, array):
         self = super().over(array)
-        self.taken = np.zeros(array.shape, int)
+        self.before, self.taken = array.copy(), np.zeros(array.shape, int)
         return self
 
     def __getitem__(self, key):
-        if isinstance(key, slice) and hasattr(self, "taken"):
-            self.taken[key] += 1
-        return super().__getitem__(key)
+        if not isinstance(key, slice):
+            return super().__getitem__(key)
+        self.taken[key] += 1
+        return self.view(np.ndarray)[key]
 
     def count_rows(self):
-        """A row that is taken and only read is brought in as one that is copied."""
-        if not self.stores.any():
-            self.loads = np.maximum(self.loads, self.taken)
+        if np.array_equal(self, self.before):
+            self.loads += self.taken
+        else:
+            self.stores += self.taken
 
 
 @pytest.fixture
