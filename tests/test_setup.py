@@ -240,15 +240,15 @@ def test_the_way_to_packages_is_kept_and_nothing_else(settings, monkeypatch):
     monkeypatch.setenv("PIP_QUIET", "3")
     monkeypatch.setenv("PIP_PROXY", "http://proxy.example:1")
     found = settings(
-        "[global]\nindex_url = https://first.example/simple\nquiet = 2\nno-binary = :all:\n"
+        "[global]\nindex_url = https://first.example/wheels\nquiet = 2\nno-binary = :all:\n"
         "find-links = /wheels\n  /more wheels\ntimeout = 99\n"
-        "[install]\nindex-url = https://mirror.example/simple\nuser = true\nprefix = /elsewhere\n"
+        "[install]\nindex-url = https://mirror.example/wheels\nuser = true\nprefix = /elsewhere\n"
         "[list]\nformat = json\n"
     )
     assert (
         found.items()
         >= {
-            "PIP_INDEX_URL": "https://mirror.example/simple",
+            "PIP_INDEX_URL": "https://mirror.example/wheels",
             "PIP_PROXY": "http://proxy.example:1",
             "PIP_TIMEOUT": "99",
             "PIP_CONFIG_FILE": os.devnull,
