@@ -93,20 +93,27 @@ def _tanh_near_0(terms: int) -> np.ndarray:
     return _polynomial(rest, terms, NEAR_0**2, 0)
 
 
-# -ln Φ(-x) - x²/2 from ``NORMAL_NEAR_0`` to ``NORMAL_FAR``, in Chebyshev's polynomials.  How to
-# make it again: in 60 digits, with mpmath, interpolate -ln(e^(x²/2) erfc(x / √2) / 2) at 80 of
-# Chebyshev's points.
+# -ln Φ(-x) - x²/2 from ``NORMAL_NEAR_0`` to ``NORMAL_FAR``, in Chebyshev's polynomials; and, for
+# float32, the q of log₂ 2Φ(-x) + x² / (2 ln 2) = x q from 0 on, in powers of 2x / ``NORMAL_FAR``
+# less 1, the highest first.  How to make them again: in 60 digits, with mpmath, interpolate
+# -ln(e^(x²/2) erfc(x / √2) / 2) at 80 of Chebyshev's points; and fit q by least squares, weighted
+# again and again until the largest error times x (Φ(-x) + 0.001) is as small as it gets.
 NORMAL_NEAR_0, NORMAL_FAR = 1.375, 8.5
 NORMAL = (
     *(2.4318165770657996, 0.7457632617970338, -0.12704666959892416, 0.02665775502472117),
     *(-0.005841117276934878, 0.0012672775611708785, -0.0002644613230594984),
     *(5.171874465404829e-05, -9.127171317351861e-06, 1.3377935622605906e-06),
     *(-1.1728992453802915e-07, -1.6090038841739302e-08, 1.2327021880515862e-08),
-    *(-4.275713786959158e-09, 1.1435503859851746e-09, -2.5454531144110456e-10),
+    *(-4.275713786959158e-09, 1.1435503859851746e-09, -2.5454531114410456e-10),
     *(4.625716562114438e-11, -5.8229051940200286e-12, -5.68749988358894e-14),
     *(3.4775741373466985e-13, -1.4650292711815714e-13, 4.364477756153303e-14),
     *(-1.0582921755515444e-14, 2.1029219395829418e-15, -3.0796241738698467e-16),
     1.314605425376667e-17,
+)
+NORMAL_SHORT = (
+    *(-0.000967474435, 0.0013230708, 0.000905186056, -0.0018491491, 0.00227246102),
+    *(-0.00793079491, 0.0195752822, -0.0396497786, 0.0767410066, -0.144832366),
+    *(0.27511195, -0.584526862),
 )
 
 
@@ -123,9 +130,8 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
     Their exponent 0 is stored as ``bias``.  ``ln2_high + ln2_low`` is ln 2, the first with so many
     zeros at its end that a small integer times it is exact.  ``terms`` are those of the
-    polynomials: for exp, for tanh near 0, for its e²ˣ beyond, for the logarithm, and for the normal
-    distribution function near 0, beyond, and its powers of 2.  exp is 0 below ``lowest`` and
-    infinite above ``highest``; tanh is 1 above ``saturated``.
+    polynomials: for exp, tanh near 0, its e²ˣ beyond, the logarithm, and powers of 2.  exp is 0
+    below ``lowest`` and infinite above ``highest``; tanh is 1 above ``saturated``.
     """
     zero, half, one, two = real(0), real(0.5), real(1), real(2)
     infinity, nan = real(np.inf), real(np.nan)
@@ -211,20 +217,43 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         far = math.copysign(one - two / (power + one), x)
         return far if size > near_0 else near
 
-    middle, reach = (NORMAL_FAR + NORMAL_NEAR_0) / 2, (NORMAL_FAR - NORMAL_NEAR_0) / 2
-    shift, per_reach, farthest = real(middle / reach), real(1 / reach), real(NORMAL_FAR)
-    normal_near_0, density = real(NORMAL_NEAR_0), real((2 * math.pi) ** -0.5)
-    middle_series = tuple(map(real, _normal_near_0(*terms[4])))
-    tail_series = Chebyshev(NORMAL[: terms[5]]).convert(kind=Polynomial).coef[::-1]
-    tail_series = tuple(map(real, tail_series / -math.log(2)))
-    per_2_ln2, power_series = (
-        real(-1 / (2 * math.log(2))),
-        tuple(map(real, powers_near_0(*terms[6], LN2))),
-    )
+    per_2_ln2, farthest = real(-1 / (2 * math.log(2))), real(NORMAL_FAR)  # e^(-x²/2) = 2^(x² · it)
+    power_series = tuple(map(real, powers_near_0(*terms[4], rate=LN2)))
+    short_series, per_farthest = tuple(map(real, NORMAL_SHORT)), real(2 / NORMAL_FAR)
 
     @inlined
-    def normal(x):
-        """Φ(x)"""
+    def power(y):
+        """2ʸ, which may not be too small"""
+        shifted = y + rounder
+        r = y - (shifted - rounder)
+        even, odd, square = power_series[0], power_series[1], r * r
+        for i in range(2, len(power_series), 2):
+            even = even * square + power_series[i]
+            odd = odd * square + power_series[i + 1]
+        return times_power_of_2((even * r + odd) * r + one, shifted)
+
+    @inlined
+    def short_normal(x):
+        """Φ(x) with the digits of float32, of which the power loses hardly any near 0"""
+        square, size = x * x, abs(x)
+        v = size * per_farthest - one
+        even, odd, square_of_v = short_series[0], short_series[1], v * v
+        for i in range(2, len(short_series), 2):
+            even = even * square_of_v + short_series[i]
+            odd = odd * square_of_v + short_series[i + 1]
+        twice = power(square * per_2_ln2 + size * (even * v + odd))  # 2 Φ(-|x|)
+        twice = zero if size > farthest else twice
+        return one - half * twice if x > zero else half * twice
+
+    middle, reach = (NORMAL_FAR + NORMAL_NEAR_0) / 2, (NORMAL_FAR - NORMAL_NEAR_0) / 2
+    shift, per_reach, normal_near_0 = real(middle / reach), real(1 / reach), real(NORMAL_NEAR_0)
+    middle_series = tuple(map(real, _normal_near_0(3, 11)))
+    tail_series = Chebyshev(NORMAL).convert(kind=Polynomial).coef[::-1]
+    tail_series = tuple(map(real, tail_series / -math.log(2)))
+
+    @inlined
+    def long_normal(x):
+        """Φ(x) with all digits of float64"""
         square, size = x * x, abs(x)
         p = middle_series[0]
         for i in range(1, len(middle_series)):
@@ -235,16 +264,13 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         for i in range(2, len(tail_series), 2):
             even = even * square_of_v + tail_series[i]
             odd = odd * square_of_v + tail_series[i + 1]
-        y = square * per_2_ln2 + (even * v + odd)  # Φ(-|x|) = 2ʸ
-        shifted = y + rounder
-        r = y - (shifted - rounder)
-        q = power_series[0]
-        for i in range(1, len(power_series)):
-            q = q * r + power_series[i]
-        far = times_power_of_2(q * r + one, shifted)
+        far = power(square * per_2_ln2 + (even * v + odd))  # Φ(-|x|)
         far = zero if size > farthest else far
         tail = far if size > normal_near_0 else half - size * p
         return one - tail if x > zero else tail
+
+    normal = short_normal if real == np.float32 else long_normal
+    density, densest = real((2 * math.pi) ** -0.5), real(math.sqrt(2 * LN2 * (bias - 2)))
 
     @inlined
     def gelu(x):
@@ -263,8 +289,9 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
 
     @inlined
     def gelu_backward(d, x):
-        size = zero if abs(x) == infinity else x  # the density is 0 there, and so is the product
-        return d * (normal(x) + size * (exp(-half * x * x) * density))
+        square, size = x * x, abs(x)
+        bent = x * power(square * per_2_ln2) * density
+        return d * (normal(x) + (zero if size > densest else bent))
 
     smallest, raised = real(2.0 ** (1 - bias)), integer(digits + 2)
     raise_by = real(2.0 ** (digits + 2))
@@ -289,18 +316,18 @@ def _functions(real, integer, digits, bias, ln2_high, ln2_low, terms, lowest, hi
         y = x if x == infinity else (-infinity if x == zero else y)
         return y if x >= zero else nan
 
-    functions = (exp, decay, log, tanh, sigmoid, normal, gelu)
+    functions = (exp, decay, log, tanh, sigmoid, gelu)
     backward = (tanh_backward, sigmoid_backward, gelu_backward)
-    return {function.__name__: function for function in (*functions, *backward)}
+    return {"normal": normal} | {each.__name__: each for each in (*functions, *backward)}
 
 
 FLOAT32 = _functions(
     *(np.float32, np.int32, 23, 127, 0.693359375, -2.12194440e-4),
-    *(((0, 6), 5, (0, 5), 5, (0, 7), 10, (0, 5)), -104, 89, 10),
+    *(((0, 6), 5, (0, 5), 5, (0, 6)), -104, 89, 10),
 )
 FLOAT64 = _functions(
     *(np.float64, np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10),
-    *(((3, 9), 11, (2, 9), 11, (3, 11), 26, (2, 10)), -746, 710, 20),
+    *(((3, 9), 11, (2, 9), 11, (2, 10)), -746, 710, 20),
 )
 
 
