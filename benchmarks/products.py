@@ -10,7 +10,7 @@ import numpy as np
 import mtlib
 from benchmarks.kinds import Comparison
 from benchmarks.peers import with_torch
-from mtlib.kernels.matmul import LADDER, threaded, zip_reduce
+from mtlib.kernels.products.matmul import LADDER, threaded, zip_reduce
 
 SIZES = (64, 128, 256, 512, 1024, 2048)
 DTYPES = ("float32", "float64")

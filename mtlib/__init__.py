@@ -11,12 +11,12 @@ from mtlib.fused import matmul
 from mtlib.fusion import fuse
 from mtlib.gradcheck import gradcheck
 from mtlib.make import arange, from_numpy, full, ones, rand, randn, tensor, zeros
-from mtlib.mode import no_grad
 from mtlib.ops.maps import exp, gelu, log, relu, sigmoid, sqrt, tanh
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import maximum, minimum, where
+from mtlib.runtime.ledger import trace
+from mtlib.runtime.mode import no_grad
 from mtlib.tensor import Tensor
-from mtlib.trace import trace
 
 __all__ = [
     "Function",

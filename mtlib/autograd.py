@@ -14,9 +14,9 @@ import heapq
 import itertools
 from collections.abc import Callable
 
-from mtlib.mode import Mode, thread, treated
-from mtlib.trace import Recording
-from mtlib.versions import clock
+from mtlib.runtime.ledger import Recording
+from mtlib.runtime.mode import Mode, thread, treated
+from mtlib.runtime.versions import clock
 
 
 class Differentiable:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtlib.layout import Shape
-from mtlib.mode import no_grad
+from mtlib.runtime.mode import no_grad
 from mtlib.tensor import BOOL, Tensor
 
 EVERY_ENTRY = 1000  # a larger input is not moved entry by entry, but

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from mtlib.layout import as_shape
-from mtlib.memory import flattened
-from mtlib.mode import thread
+from mtlib.runtime.memory import flattened
+from mtlib.runtime.mode import thread
 from mtlib.tensor import BOOL, Tensor, float_dtype, tensor_dtype
 
 BLOCK = 1 << 16  # elements that arange makes at a time

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtlib.make import arange
-from mtlib.memory import check_fits
-from mtlib.operands import (
+from mtlib.checks import (
     attention_operands,
     class_dim,
     cross_entropy_operands,
@@ -19,10 +17,12 @@ from mtlib.operands import (
     matmul_operands,
     row_operand,
 )
+from mtlib.make import arange
 from mtlib.ops.aliases import numpy_names
-from mtlib.ops.lift import lift
+from mtlib.ops.operands import as_tensor
 from mtlib.ops.reductions import reduce
 from mtlib.ops.zips import where
+from mtlib.runtime.memory import check_fits
 from mtlib.tensor import BOOL, Tensor
 
 
@@ -118,7 +118,7 @@ def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:
     tensor([0.6931, 0.0001])
     """
     logits, labels = cross_entropy_operands(logits, labels, reduction)
-    dim, labels = class_dim(logits), lift(labels, np.dtype(np.float64), "cross_entropy")
+    dim, labels = class_dim(logits), as_tensor(labels, np.dtype(np.float64), "cross_entropy")
     classes = arange(logits.shape[dim]).view(-1, *[1] * (logits.ndim - 1 - dim))
     # Of n logits in r rows:
     one_hot = labels.unsqueeze(dim) == classes  #  (N, C, d1, …)  reads 2n, writes n

@@ -13,8 +13,8 @@ import numpy as np
 
 from mtlib.autograd import Differentiable
 from mtlib.layout import Layout, Shape, contiguous, dense_like
-from mtlib.memory import allocate
-from mtlib.mode import thread
+from mtlib.runtime.memory import allocate
+from mtlib.runtime.mode import thread
 
 DIGITS = 4  # after the point, when shown
 SHOWN_IN_FULL = 1000  # elements; a larger tensor is shown by its corners

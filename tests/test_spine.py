@@ -10,15 +10,16 @@ MTLIB = Path(__file__).parents[1] / "mtlib"
 README = (MTLIB / "README.md").read_text(encoding="utf-8")
 
 SPINE = [
-    *("layout.py", "kernels/plain.py", "kernels/scalars.py", "tensor.py", "autograd.py"),
-    *("ops/views.py", "ops/lift.py", "ops/maps.py", "ops/zips.py", "ops/reductions.py"),
+    *("layout.py", "kernels/plain.py", "kernels/functions/scalars.py", "tensor.py", "autograd.py"),
+    *("ops/views.py", "ops/operands.py", "ops/maps.py", "ops/zips.py", "ops/reductions.py"),
     *("naive.py", "fused/products.py"),
 ]
 MOST_LINES = 1600
 DOORS = [
-    *("mode.py", "trace.py", "memory.py", "versions.py", "kernels/jit.py"),
-    *("kernels/elementwise.py", "kernels/reduce.py", "kernels/walk.py", "kernels/matmul.py"),
-    *("operands.py", "ops/aliases.py", "make.py"),
+    *("runtime/mode.py", "runtime/ledger.py", "runtime/memory.py", "runtime/versions.py"),
+    *("kernels/jit.py", "kernels/strided/elementwise.py", "kernels/strided/reduce.py"),
+    *("kernels/strided/walk.py", "kernels/products/matmul.py"),
+    *("checks.py", "ops/aliases.py", "make.py"),
 ]
 
 

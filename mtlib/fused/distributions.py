@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import nan
 
 from mtlib.autograd import Function
-from mtlib.kernels import cross_entropy as entropy
-from mtlib.kernels import softmax as kernels
-from mtlib.kernels.reduce import total
-from mtlib.kernels.rows import per_row
+from mtlib.checks import class_dim, cross_entropy_operands, row_operand
+from mtlib.kernels.rows import cross_entropy as entropy
+from mtlib.kernels.rows import softmax as kernels
+from mtlib.kernels.rows.strips import per_row
+from mtlib.kernels.strided.reduce import total
 from mtlib.layout import expand
-from mtlib.memory import allocate
-from mtlib.operands import class_dim, cross_entropy_operands, row_operand
 from mtlib.ops.aliases import numpy_names
+from mtlib.runtime.ledger import Recording
+from mtlib.runtime.memory import allocate
 from mtlib.tensor import Tensor, empty_like
-from mtlib.trace import Recording
 
 
 class _OfRows(Function):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from mtlib.autograd import Function
-from mtlib.kernels import attention as kernels
-from mtlib.kernels.attention import Stack
-from mtlib.memory import flattened
-from mtlib.mode import thread
-from mtlib.operands import attention_operands
-from mtlib.ops.lift import lift
+from mtlib.checks import attention_operands
+from mtlib.kernels.attention import attention as kernels
+from mtlib.kernels.attention.attention import Stack
+from mtlib.ops.operands import as_tensor
+from mtlib.runtime.ledger import Recording
+from mtlib.runtime.memory import flattened
+from mtlib.runtime.mode import thread
 from mtlib.tensor import BOOL, Tensor
-from mtlib.trace import Recording
 
 
 class Attention(Function):
@@ -84,7 +84,9 @@ def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = No
     """
     q, k, v, mask, scores, scale = attention_operands(q, k, v, mask, scale)
     if isinstance(mask, np.ndarray):  # of bools: shared, but a program being read owns all it has
-        mask = lift(mask, BOOL, "attention") if thread.mode.reading else Tensor(*flattened(mask))
+        mask = (
+            as_tensor(mask, BOOL, "attention") if thread.mode.reading else Tensor(*flattened(mask))
+        )
     batch = scores[:-2]
     q, k, v = (x if x.shape[:-2] == batch else x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
     if mask is not None and mask.shape != scores:

@@ -8,12 +8,12 @@ from math import prod
 import numpy as np
 
 from mtlib.autograd import Function
-from mtlib.kernels import layer_norm as kernels
-from mtlib.kernels.rows import per_row
+from mtlib.checks import layer_norm_operands
+from mtlib.kernels.rows import layer_norm as kernels
+from mtlib.kernels.rows.strips import per_row
 from mtlib.layout import contiguous, expand
-from mtlib.operands import layer_norm_operands
+from mtlib.runtime.ledger import Recording
 from mtlib.tensor import Tensor, empty_like
-from mtlib.trace import Recording
 
 
 class LayerNorm(Function):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from mtlib.autograd import Function
-from mtlib.kernels.matmul import matmul as kernel
-from mtlib.kernels.matmul import plan
+from mtlib.checks import linear_operands, matmul_operands
+from mtlib.kernels.products.matmul import matmul as kernel
+from mtlib.kernels.products.matmul import plan
 from mtlib.layout import expand, permute, view
-from mtlib.memory import allocate
-from mtlib.operands import linear_operands, matmul_operands
+from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor
 
 

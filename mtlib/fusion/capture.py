@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from mtlib.autograd import Function, run_forward
+from mtlib.checks import Integers
 from mtlib.fused.products import MatMul
 from mtlib.fusion.arguments import Place, labelled
 from mtlib.fusion.graph import Node
@@ -23,13 +24,12 @@ from mtlib.fusion.results import apart
 from mtlib.fusion.rewriting import APART
 from mtlib.layout import Shape, contiguous
 from mtlib.make import full
-from mtlib.mode import thread, treated
-from mtlib.operands import Integers
 from mtlib.ops.maps import Neg
 from mtlib.ops.views import Scatter
 from mtlib.ops.zips import Add, Compare, Maximum, Minimum, Mul, Pow, Sub, Where
+from mtlib.runtime.ledger import Trace, trace
+from mtlib.runtime.mode import thread, treated
 from mtlib.tensor import Tensor
-from mtlib.trace import Trace, trace
 
 # Operations that keep a kernel of their own; the shape of each one's result.
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}

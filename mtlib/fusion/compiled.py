@@ -15,9 +15,9 @@ from mtlib.fusion.execute import Executable, seen
 from mtlib.fusion.expressions import NeedsStorage
 from mtlib.fusion.graph import Graph, Node, source
 from mtlib.layout import Layout
-from mtlib.mode import no_grad
+from mtlib.runtime.ledger import record_saved
+from mtlib.runtime.mode import no_grad
 from mtlib.tensor import Tensor
-from mtlib.trace import record_saved
 
 
 class Compiled:

@@ -19,10 +19,10 @@ from mtlib.fusion.tasks import Call, Kernel
 from mtlib.fusion.wording import Array
 from mtlib.kernels import jit
 from mtlib.layout import Shape
-from mtlib.memory import allocate
-from mtlib.mode import thread
+from mtlib.runtime.ledger import Recording
+from mtlib.runtime.memory import allocate
+from mtlib.runtime.mode import thread
 from mtlib.tensor import Tensor
-from mtlib.trace import Recording
 
 
 class Executable:

@@ -19,7 +19,7 @@ from mtlib.fusion.graph import Graph
 from mtlib.fusion.guards import Guard, Look
 from mtlib.fusion.primitives import RESERVED, namespace
 from mtlib.fusion.schedule import Schedule
-from mtlib.mode import thread
+from mtlib.runtime.mode import thread
 
 PROGRAMS = 64  # that a function keeps; of more, those are let go that were not used for longest
 

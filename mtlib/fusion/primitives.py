@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlib import layout as layouts
-from mtlib.kernels import folds, powers, scalars, transcendental
+from mtlib.kernels.functions import folds, powers, scalars, transcendental
 from mtlib.layout import Layout
 from mtlib.ops import maps, reductions, views, zips
 

@@ -13,7 +13,7 @@ from mtlib.fusion.primitives import FOLDS
 from mtlib.fusion.tasks import Kernel, Task
 from mtlib.fusion.wording import Array, Wording
 from mtlib.kernels import jit
-from mtlib.kernels.folds import BLOCK
+from mtlib.kernels.functions.folds import BLOCK
 
 INDENT = "    "
 ROWS = 128  # that are folded one after the other

@@ -1,6 +1,6 @@
 """How a loop nest becomes a kernel.
 
-Each loop nest in this folder is written once, as a function of ``each``: with ``range`` in its
+Each loop nest in these folders is written once, as a function of ``each``: with ``range`` in its
 place Numba compiles it for one thread, with ``numba.prange`` for all of them.  Waking threads costs
 more than a small operation does, so a :class:`Kernel` holds both and picks by the size of the work.
 """
@@ -15,7 +15,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from numba.core.caching import (
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import lower_builtin, register_jitable, type_callable
 
-from mtlib.mode import thread
+from mtlib.runtime.mode import thread
 
 # At the end of a loop the threads wait for the last, and GNU OpenMP waits by spinning, for
 # milliseconds.  Where other libraries have threads too, as NumPy's BLAS has, that can keep the very
@@ -266,6 +266,14 @@ def _say_that_it_compiles() -> None:
 @functools.cache
 def _sources() -> str:
     """A digest of the files in this folder, which may lie in an archive."""
-    folder = importlib.resources.files(__package__)
-    files = sorted((f.name, f.read_bytes()) for f in folder.iterdir() if f.name.endswith(".py"))
-    return hashlib.sha256(repr(files).encode()).hexdigest()
+    found = sorted(_files(importlib.resources.files(__package__)))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def _files(folder, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """Each Python file in ``folder`` and the folders in it: where it is, and what it says."""
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _files(file, f"{path}{file.name}/")
+        elif file.name.endswith(".py"):
+            yield path + file.name, file.read_bytes()

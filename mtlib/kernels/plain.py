@@ -33,7 +33,7 @@ def map_loops(f):
 
     Call as ``loops(out, its layout, a, its layout)``: both of one shape, of rank 1 or more.
 
-    >>> from mtlib.kernels import scalars
+    >>> from mtlib.kernels.functions import scalars
     >>> from mtlib.layout import contiguous, permute
     >>> a, out = np.array([4.0, 9.0, 16.0, 25.0]), np.empty(4)
     >>> transposed = permute(contiguous((2, 2)), (1, 0))
@@ -57,7 +57,7 @@ def zip_loops(f):
     Call as ``loops(out, its layout, a, its layout, b, its layout)``: all of one shape, of rank 1 or
     more.  An operand that is stretched to that shape has stride 0 where it is.
 
-    >>> from mtlib.kernels import scalars
+    >>> from mtlib.kernels.functions import scalars
     >>> from mtlib.layout import contiguous, expand
     >>> column, row, out = np.array([10.0, 20.0]), np.array([1.0, 2.0, 3.0]), np.empty(6)
     >>> down, right = expand(contiguous((2, 1)), (2, 3)), expand(contiguous((1, 3)), (2, 3))
@@ -82,7 +82,7 @@ def reduce_loops(f, start):
     layouts: ``kept``, of the shape of ``out``, leads to the first element of each total, and
     ``folded``, which starts at 0, from there to the others.  Both are of rank 1 or more.
 
-    >>> from mtlib.kernels import scalars
+    >>> from mtlib.kernels.functions import scalars
     >>> from mtlib.layout import Layout, contiguous
     >>> a, out = np.arange(6.0), np.empty(2)  # (2, 3), to be added up along its rows
     >>> rows, along = Layout((2,), (3,), 0), Layout((3,), (1,), 0)

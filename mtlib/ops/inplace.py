@@ -7,7 +7,7 @@ and only y is stretched.
 Where a gradient flows, x becomes the result, in autograd's graph too.  Another tensor over the same
 memory would then hold values that its own history knows nothing of, and get a wrong gradient; so
 that is refused for memory that anything else holds.  Where none flows, everything may share it, and
-what backward has saved of it is noticed there (:mod:`mtlib.versions`).
+what backward has saved of it is noticed there (:mod:`mtlib.runtime.versions`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
-from mtlib.kernels import updates
-from mtlib.kernels.walk import plan
+from mtlib.kernels.strided import updates
+from mtlib.kernels.strided.walk import plan
 from mtlib.layout import contiguous
-from mtlib.memory import allocate
-from mtlib.mode import thread
-from mtlib.ops.lift import check_bools, common_dtype, lift
+from mtlib.ops.operands import as_tensor, check_bools, common_dtype
 from mtlib.ops.views import Expand
 from mtlib.ops.zips import Add, And, Div, Mul, Or, Pow, Sub, Xor
+from mtlib.runtime.memory import allocate
+from mtlib.runtime.mode import thread
+from mtlib.runtime.versions import clock
 from mtlib.tensor import Tensor
-from mtlib.versions import clock
 
 
 class Add_(Add):
@@ -242,7 +242,7 @@ def _check_not_leaf(a: Tensor, name: str) -> None:
 def _fitted(b, a: Tensor, name: str) -> Tensor:
     """``b`` as a tensor of the shape of ``a``, in the dtype that it brings with it."""
     if not isinstance(b, Tensor):
-        b = lift(b, common_dtype(name, a, b, bools=True), name)
+        b = as_tensor(b, common_dtype(name, a, b, bools=True), name)
     if b.shape == a.shape:
         return b
     layouts.expand(b.layout, a.shape, name)  # if it does not stretch, say who asked

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mtlib.autograd import Function
-from mtlib.kernels import elementwise
-from mtlib.kernels.walk import plan
-from mtlib.ops.lift import bool_operands, operands, run
+from mtlib.kernels.strided import elementwise
+from mtlib.kernels.strided.walk import plan
+from mtlib.ops.operands import bool_operands, operands, run
 from mtlib.ops.zips import where
 from mtlib.tensor import BOOL, Tensor, tensor_dtype
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 
 from mtlib.autograd import Function
-from mtlib.kernels import reduce as kernels
+from mtlib.kernels.strided import reduce as kernels
 from mtlib.layout import as_dims
 from mtlib.ops.aliases import numpy_names
 from mtlib.ops.zips import where

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
-from mtlib.kernels import elementwise
-from mtlib.kernels.walk import plan
+from mtlib.kernels.strided import elementwise
+from mtlib.kernels.strided.walk import plan
 from mtlib.layout import as_dim, as_dims, as_shape, resolve
 from mtlib.tensor import Tensor
 

@@ -8,8 +8,8 @@ operands to be of one shape.
 from __future__ import annotations
 
 from mtlib.autograd import Function
-from mtlib.kernels import elementwise
-from mtlib.ops.lift import bool_operands, common_dtype, operands, run, stretched
+from mtlib.kernels.strided import elementwise
+from mtlib.ops.operands import bool_operands, common_dtype, operands, run, stretched
 from mtlib.tensor import BOOL, Tensor
 
 

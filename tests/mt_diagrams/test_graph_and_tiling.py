@@ -129,7 +129,7 @@ def test_any_tiling_counts_its_pieces(m, k, n, tall, broad):
 
 
 def test_the_blocks_are_those_of_the_kernel():
-    packed = pytest.importorskip("mtlib.kernels.packed")
+    packed = pytest.importorskip("mtlib.kernels.products.packed")
     default = inspect.signature(image_tiling).parameters["block"].default
     assert default == (packed.DEPTH, packed.BLOCK_COLUMNS)
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mtlib.kernels import rows
+from mtlib.kernels.rows import strips as rows
 
 SMALL = {"LANES": 4, "MOST": 4, "FEWEST": 2, "CLOSE": 16}
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mtlib
-from mtlib.kernels import attention as kernels
+from mtlib.kernels.attention import attention as kernels
 
 from .attention_cases import assert_close, causal_or_not, draw_arrays, gradients, reference
 from .strategies import DTYPES, check_gradient, fill, near, operands, shapes
@@ -285,7 +285,10 @@ class TestErrors:
     )
     def test_shapes(self, module, q, k, v, says):
         tensors = mtlib.zeros(q), mtlib.zeros(k, dtype="float32"), mtlib.zeros(v)
-        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^attention: ") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(ValueError, match=r"^attention: ") as caught,
+        ):
             module.attention(*tensors)
         assert str(caught.value) == f"attention: {says}"
         assert t.buffers == t.events == []
@@ -298,7 +301,10 @@ class TestErrors:
         mask = np.ones(shape, bool) if kind == "bools" else mtlib.zeros(shape, dtype="float32")
         q, k = mtlib.zeros(5, 2, 4), mtlib.zeros(4, 4)
         says = f"attention: mask: shape {shape} does not stretch to (5, 2, 4): "
-        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^attention: mask") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(ValueError, match=r"^attention: mask") as caught,
+        ):
             module.attention(q, k, k, mask)
         assert str(caught.value).startswith(says)
         assert t.buffers == t.events == []

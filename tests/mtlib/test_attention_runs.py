@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib.kernels import attention as kernels
+from mtlib.kernels.attention import attention as kernels
 
 from .attention_cases import assert_close, causal_or_not, draw_arrays, reference
 

@@ -12,7 +12,7 @@ from .processes import copy_of_mtlib, python, run
 SUM = """
 import numpy as np
 import mtlib
-from mtlib.kernels import elementwise
+from mtlib.kernels.strided import elementwise
 
 t = mtlib.arange(4)
 a = t[1:]
@@ -53,10 +53,11 @@ def test_an_edit_changes_the_result_of_the_next_process(copied):
     folder, sums = copied
     assert sums() == "[2.0, 4.0, 6.0] 0"
     add = "def add(x, y):\n    return x + y"
-    edit(folder / "kernels" / "scalars.py", add, add + " + 10")
+    edit(folder / "kernels" / "functions" / "scalars.py", add, add + " + 10")
     assert sums() == "[12.0, 14.0, 16.0] 0"
     start = "at = table[operand, 0]"
-    edit(folder / "kernels" / "walk.py", start, start + " * (operand != 2)")  # of the left operand
+    walk = folder / "kernels" / "strided" / "walk.py"
+    edit(walk, start, start + " * (operand != 2)")  # of the left operand
     assert sums() == "[11.0, 13.0, 15.0] 0"
     assert sums() == "[11.0, 13.0, 15.0] 1"
 
@@ -100,7 +101,7 @@ class TestNowhereToWrite:
 
 TWO = """
 import mtlib
-from mtlib.kernels import elementwise
+from mtlib.kernels.strided import elementwise
 a, b = mtlib.tensor([6.0]), mtlib.tensor([2.0])
 calls = {"mul": lambda: a * b, "div": lambda: a / b}
 """

@@ -296,7 +296,10 @@ class TestErrors:
     )
     def test_values(self, module, shape, labels, says):
         x = mtlib.zeros(shape)
-        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^cross_entropy: ") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(ValueError, match=r"^cross_entropy: ") as caught,
+        ):
             module.cross_entropy(x, labels)
         assert str(caught.value) == f"cross_entropy: {says}"
         assert t.buffers == t.events == []
@@ -317,7 +320,10 @@ class TestErrors:
     )
     def test_labels_are_integers(self, module, labels, got):
         x = mtlib.zeros(2, 3)
-        with mtlib.trace() as t, pytest.raises(TypeError, match=r"^cross_entropy: ") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(TypeError, match=r"^cross_entropy: ") as caught,
+        ):
             module.cross_entropy(x, labels)
         says = "labels must be integers, in an array or in lists, got"
         assert str(caught.value) == f"cross_entropy: {says} {got}"
@@ -327,7 +333,10 @@ class TestErrors:
     @pytest.mark.parametrize("reduction", ["avg", None, "Mean", 1])
     def test_a_reduction_that_there_is_not(self, module, reduction):
         x = mtlib.zeros(2, 3)
-        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^cross_entropy: ") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(ValueError, match=r"^cross_entropy: ") as caught,
+        ):
             module.cross_entropy(x, [0, 1], reduction)
         says = f"reduction {reduction!r} is not one of mean, sum, none"
         assert str(caught.value) == f"cross_entropy: {says}"

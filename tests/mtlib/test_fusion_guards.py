@@ -333,7 +333,7 @@ def test_random_numbers_of_others(fn):
 
 def test_constants_that_would_not_fit(monkeypatch):
     """What a program makes is made when it is read, and refused before that."""
-    monkeypatch.setattr(mtlib.memory, "available_bytes", lambda: 10**8)
+    monkeypatch.setattr(mtlib.runtime.memory, "available_bytes", lambda: 10**8)
     for make in (mtlib.zeros, mtlib.ones, mtlib.arange, lambda n: mtlib.full((n,), 2)):
         with pytest.raises(MemoryError, match=r"^\w+: an array of shape .* would take 134\.2 MB"):
             mtlib.fuse(lambda x: x + make(1 << 24).sum())(ONES)  # noqa: B023

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib import memory
 from mtlib.fusion import execute, schedule
 from mtlib.fusion.capture import CALLS
 from mtlib.fusion.joining import Steps
 from mtlib.fusion.primitives import PRIMITIVES, WRITTEN
 from mtlib.fusion.rewriting import APART
+from mtlib.runtime import memory
 
 from .counting import Counting
 from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 import mtlib
-from mtlib.mode import thread
+from mtlib.runtime.mode import thread
 
 
 def flows() -> bool:

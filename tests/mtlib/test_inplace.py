@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.layout import overlaps
-from mtlib.memory import flattened
+from mtlib.runtime.memory import flattened
 
 from .strategies import DTYPES, fill, near, operands, recipes, shapes
 

@@ -208,12 +208,12 @@ class TestVersions:
             y.backward()
 
     def test_memory_that_was_freed_is_forgotten(self):
-        before = len(mtlib.versions.clock._last)
+        before = len(mtlib.runtime.versions.clock._last)
         x = mtlib.ones(2)
         x += 1
-        assert len(mtlib.versions.clock._last) == before + 1
+        assert len(mtlib.runtime.versions.clock._last) == before + 1
         del x
-        assert len(mtlib.versions.clock._last) == before
+        assert len(mtlib.runtime.versions.clock._last) == before
 
     def test_a_function_that_changes_what_it_saved(self):
         class Wrong(mtlib.Function):

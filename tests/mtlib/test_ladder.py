@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlib.kernels import matmul as kernels
-from mtlib.kernels import square
 from mtlib.kernels.jit import compiled
-from mtlib.kernels.packed import DEPTH, STEP, TALL, wide
-from mtlib.kernels.tile import VECTOR_BYTES
+from mtlib.kernels.products import matmul as kernels
+from mtlib.kernels.products import transpose as square
+from mtlib.kernels.products.packed import DEPTH, STEP, TALL, wide
+from mtlib.kernels.products.tile import VECTOR_BYTES
 from mtlib.layout import contiguous
 
 RUNGS = [pytest.param(rung, id=rung.__name__) for rung in kernels.LADDER]
@@ -133,7 +133,7 @@ import llvmlite.binding as llvm
 host = llvm.get_host_cpu_features()
 fewer = type(host)(host | dict.fromkeys({missing}, False))
 llvm.get_host_cpu_features = lambda: fewer
-from mtlib.kernels import matmul, tile
+from mtlib.kernels.products import matmul, tile
 assert (tile.VECTOR_BYTES, tile.ROWS) == {expected}
 import numpy as np
 rng = np.random.default_rng(0)

@@ -346,7 +346,10 @@ class TestErrors:
     )
     def test_shapes(self, module, shape, normalized, weight, bias, says):
         x, weight, bias = (s if s is None else mtlib.zeros(s) for s in (shape, weight, bias))
-        with mtlib.trace() as t, pytest.raises(ValueError, match=r"^layer_norm: ") as caught:
+        with (
+            mtlib.trace() as t,
+            pytest.raises(ValueError, match=r"^layer_norm: ") as caught,
+        ):
             module.layer_norm(x, normalized, weight, bias)
         assert str(caught.value) == f"layer_norm: {says}"
         assert t.buffers == t.events == []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib import memory
-from mtlib.mode import treated
+from mtlib.runtime import memory
+from mtlib.runtime.mode import treated
 
 N = 1_000_000  # elements: 8 MB, beside which a few Python objects are nothing
 ONES = np.ones((1000, 1000))

@@ -33,7 +33,7 @@ def _public() -> dict[str, object]:
     """Name and value of all that a reader can reach."""
     found = {name: getattr(mtlib, name) for name in mtlib.__all__}
     for info in pkgutil.iter_modules(mtlib.ops.__path__):
-        if info.name not in ("aliases", "lift"):  # they help the others
+        if info.name not in ("aliases", "operands"):  # they help the others
             found |= public_functions(importlib.import_module(f"mtlib.ops.{info.name}"))
     found |= public_functions(mtlib.naive) | public_functions(mtlib.fused)
     for cls in (Differentiable, mtlib.Tensor):

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlib.kernels import elementwise, plain, reduce, scalars
-from mtlib.kernels.walk import plan
+from mtlib.kernels import plain
+from mtlib.kernels.functions import scalars
+from mtlib.kernels.strided import elementwise, reduce
+from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, contiguous
 
 from .counting import Counting

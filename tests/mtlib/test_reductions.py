@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mtlib
-from mtlib.kernels import reduce
+from mtlib.kernels.strided import reduce
 
 from .operations import REDUCTIONS
 from .strategies import DTYPES, check_gradient, dims, fill, operands, shapes, small_shapes

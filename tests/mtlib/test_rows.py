@@ -6,10 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mtlib
-from mtlib.kernels import rows
 from mtlib.kernels.jit import compiled_fma
-from mtlib.kernels.lanes import dots, largest, sums
-from mtlib.kernels.rows import RowKernel, arrange, fetch, in_place, keep, per_row, row, send, share
+from mtlib.kernels.rows import strips as rows
+from mtlib.kernels.rows.lanes import dots, largest, sums
+from mtlib.kernels.rows.strips import (
+    RowKernel,
+    arrange,
+    fetch,
+    in_place,
+    keep,
+    per_row,
+    row,
+    send,
+    share,
+)
 from mtlib.layout import contiguous
 
 from .strategies import DTYPES, operands, shapes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib import mode
+from mtlib.runtime import mode
 
 
 def check_ledger(t) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib.kernels import attention, attention_blocks, layer_norm
+from mtlib.kernels.attention import attention
+from mtlib.kernels.attention import blocks as attention_blocks
 from mtlib.kernels.jit import Kernel
-from mtlib.kernels.matmul import ijk
+from mtlib.kernels.products.matmul import ijk
+from mtlib.kernels.rows import layer_norm
 from mtlib.ops import zips
 
 from .counting import Counting

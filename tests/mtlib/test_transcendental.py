@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import mtlib
-from mtlib.kernels import powers
+from mtlib.kernels.functions import powers
+from mtlib.kernels.functions.transcendental import NORMAL_FAR, decay
 from mtlib.kernels.jit import compiled_fma
-from mtlib.kernels.transcendental import NORMAL_FAR, decay
 
 MILLION = 1_000_000
 LONG = np.longdouble

@@ -1,20 +1,20 @@
 """Matrix multiplication by register tiles, with the operands brought into the order they are used.
 
-The output is cut into tiles (:mod:`mtlib.kernels.tile`).  A tile reads a strip of rows of a and a
-strip of columns of b, and it is fast if these lie close together.  So k is cut into blocks of
-``DEPTH``, such that a strip of a stays in the first-level cache while the strips of b pass it, and
-the columns are cut so that those strips of b stay in the second-level cache for the next.
+The output is cut into tiles (:mod:`mtlib.kernels.products.tile`).  A tile reads a strip of rows of
+a and a strip of columns of b, and it is fast if these lie close together.  So k is cut into blocks
+of ``DEPTH``, such that a strip of a stays in the first-level cache while the strips of b pass it,
+and the columns are cut so that those strips of b stay in the second-level cache for the next.
 
 A strip is *packed*, copied into the order in which the tile reads it, where its place in memory
 would make it slow, and at the edges, where zeros fill it up to a full tile.  Else it is read where
 it lies: for small matrices the copy would cost more than it saves.
 
-Source: Goto and van de Geijn (2008), as in :mod:`mtlib.kernels.tile`.
+Source: Goto and van de Geijn (2008), as in :mod:`mtlib.kernels.products.tile`.
 """
 
 from mtlib.kernels.jit import compiled, inlined
-from mtlib.kernels.square import copy_square, turn_square
-from mtlib.kernels.tile import ROWS, VECTOR_BYTES, register_tiles
+from mtlib.kernels.products.tile import ROWS, VECTOR_BYTES, register_tiles
+from mtlib.kernels.products.transpose import copy_square, turn_square
 
 TALL = ROWS  # rows of a full tile; at the edge come lower ones, to multiply fewer zeros
 STEP = TALL // 3

@@ -2,10 +2,10 @@
 
 A row is the elements along one dimension, or along several together.  A kernel built on this takes
 a *strip* of rows at a time: it copies the strip into a workspace that stays in the cache, works on
-it there (:mod:`mtlib.kernels.lanes`), and copies what came of it to where it belongs.  Only the
-copying has to know of strides, and what the work needs three times is loaded from its tensor once.
-A strip that lies in its tensor as it would in the workspace is worked on there and not copied: what
-is only read, and the result while it is being made.
+it there (:mod:`mtlib.kernels.rows.lanes`), and copies what came of it to where it belongs.  Only
+the copying has to know of strides, and what the work needs three times is loaded from its tensor
+once. A strip that lies in its tensor as it would in the workspace is worked on there and not
+copied: what is only read, and the result while it is being made.
 
 How the rows lie in memory decides what a strip is:
 
@@ -23,10 +23,10 @@ from math import prod
 import numpy as np
 
 from mtlib.kernels.jit import Kernel, inlined, narrow_vectors, threads_for
-from mtlib.kernels.lanes import LANES
-from mtlib.kernels.walk import plan, start_of_row
+from mtlib.kernels.rows.lanes import LANES
+from mtlib.kernels.strided.walk import plan, start_of_row
 from mtlib.layout import Layout
-from mtlib.memory import allocate
+from mtlib.runtime.memory import allocate
 
 MOST = 256  # rows taken across at once
 FEWEST = 16  # rows side by side that are worth it: less does not fill a cache line
@@ -73,10 +73,10 @@ def _aligned(shape, dtype: np.dtype, name: str) -> np.ndarray:
 def arrange(layouts: tuple[Layout, ...], dims: tuple[int, ...], threads: int):
     """(strips, runs, along): where ``threads`` find the rows along ``dims``, and how they lie.
 
-    ``strips`` and ``runs`` are tables as :mod:`mtlib.kernels.walk` has them, for all the operands.
-    ``strips`` walks from strip to strip, ``runs`` from run to run of a strip.  A run, the last
-    column, is what an operand has at an even step: a part of the row or, across, a line.  ``along``
-    is the length of a row, or 0 across.
+    ``strips`` and ``runs`` are tables as :mod:`mtlib.kernels.strided.walk` has them, for all the
+    operands.  ``strips`` walks from strip to strip, ``runs`` from run to run of a strip.  A run,
+    the last column, is what an operand has at an even step: a part of the row or, across, a line.
+    ``along`` is the length of a row, or 0 across.
 
     >>> from mtlib.layout import contiguous
     >>> strips, runs, along = arrange((contiguous((300, 400)),), (1,), threads=1)

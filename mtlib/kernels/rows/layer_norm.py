@@ -1,4 +1,4 @@
-"""Layer normalization of rows, and its derivative: see :mod:`mtlib.kernels.rows`.
+"""Layer normalization of rows, and its derivative: see :mod:`mtlib.kernels.rows.strips`.
 
 The variance of a row is the mean square of what is left when its mean is taken off.  The mean of
 the squares less the square of the mean would save going over the row once more, but the row is
@@ -12,10 +12,10 @@ Recommendations", The American Statistician 37 (1983).
 
 import numpy as np
 
-from mtlib.kernels import folds
-from mtlib.kernels.folds import add_block
+from mtlib.kernels.functions import folds
+from mtlib.kernels.functions.folds import add_block
 from mtlib.kernels.jit import compiled_step, full_vectors, inlined, narrow_vectors
-from mtlib.kernels.lanes import (
+from mtlib.kernels.rows.lanes import (
     BLOCK,
     at_each,
     lines,
@@ -25,8 +25,8 @@ from mtlib.kernels.lanes import (
     sums,
     sums_less,
 )
-from mtlib.kernels.rows import RowKernel, fetch, in_place, keep, recall, row, send, share
-from mtlib.kernels.walk import start_of_row
+from mtlib.kernels.rows.strips import RowKernel, fetch, in_place, keep, recall, row, send, share
+from mtlib.kernels.strided.walk import start_of_row
 
 STRIPS = 32  # added up for dw and db one after the other, before what rounding takes is kept
 

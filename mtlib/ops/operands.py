@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from mtlib.kernels.walk import plan
+from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, Shape, broadcast_shapes, dense_like
-from mtlib.memory import allocate
 from mtlib.ops.views import Expand
+from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor, tensor_dtype
 
 
@@ -79,7 +79,7 @@ def common_dtype(name: str, *values, bools: bool = False) -> np.dtype:
 def stretched(name: str, *pairs) -> list[Tensor]:
     """Each value of ``pairs`` as a tensor of the dtype beside it, all stretched to one shape."""
     shape = broadcast_shapes(*(_shape(value) for value, _ in pairs), name=name)
-    lifted = [lift(value, dtype, name) for value, dtype in pairs]
+    lifted = [as_tensor(value, dtype, name) for value, dtype in pairs]
     return [x if x.shape == shape else Expand.apply(x, shape) for x in lifted]
 
 
@@ -100,7 +100,7 @@ def _own_dtype(value, name: str) -> np.dtype | None:
     raise TypeError(f"{name}: an operand must be a tensor or a number, got {type(value).__name__}")
 
 
-def lift(value, dtype: np.dtype, name: str) -> Tensor:
+def as_tensor(value, dtype: np.dtype, name: str) -> Tensor:
     """``value`` as a tensor of ``dtype``."""
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.to(dtype)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mtlib.kernels.jit import Kernel, inlined, threads_for
-from mtlib.kernels.packed import TALL, cut, fits, in_place, multiply, room, wide, workspace
 from mtlib.kernels.plain import ijk, ikj, tiled, zip_reduce
+from mtlib.kernels.products.packed import TALL, cut, fits, in_place, multiply, room, wide, workspace
 from mtlib.layout import Layout, collapse, contiguous
-from mtlib.memory import allocate, flattened
+from mtlib.runtime.memory import allocate, flattened
 
 
 def register_tiled(out, a, b):

@@ -1,13 +1,14 @@
-"""Cross entropy of rows of logits, and its derivative: see :mod:`mtlib.kernels.rows`.
+"""Cross entropy of rows of logits, and its derivative: see :mod:`mtlib.kernels.rows.strips`.
 
 The loss of a row x with the label c is -ln softmax(x)[c] = m - x[c] + ln Σ eˣ⁻ᵐ, m being the
 largest of the row.  Of each row m and the sum are kept.  Their combination m + ln Σ eˣ⁻ᵐ would be
 one number less, but where m is large it would round away the digits of the logarithm.
 """
 
+from mtlib.kernels.functions.transcendental import decay, log
 from mtlib.kernels.jit import compiled_step, inlined, narrow_vectors
-from mtlib.kernels.lanes import at_each, largest, of_rows, sums_of_powers
-from mtlib.kernels.rows import (
+from mtlib.kernels.rows.lanes import at_each, largest, of_rows, sums_of_powers
+from mtlib.kernels.rows.strips import (
     RowKernel,
     fetch,
     in_place,
@@ -18,8 +19,7 @@ from mtlib.kernels.rows import (
     send,
     share,
 )
-from mtlib.kernels.transcendental import decay, log
-from mtlib.kernels.walk import start_of_row
+from mtlib.kernels.strided.walk import start_of_row
 
 
 @inlined

@@ -22,7 +22,7 @@ from html import escape
 
 import numpy as np
 
-from mtlib.mode import thread, treated
+from mtlib.runtime.mode import thread, treated
 
 Shape = tuple[int, ...]
 

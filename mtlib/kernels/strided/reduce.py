@@ -1,13 +1,14 @@
 """Reduce: fold some dimensions of a tensor into one value each.
 
-The plan is split in two (see :mod:`mtlib.kernels.walk`): ``kept`` walks the output and, beside it,
-where each output's first element lies; ``reduced`` walks the elements that are folded into it.
+The plan is split in two (see :mod:`mtlib.kernels.strided.walk`): ``kept`` walks the output and,
+beside it, where each output's first element lies; ``reduced`` walks the elements that are folded
+into it.
 
 Which loop is innermost is decided by the strides.  If the outputs lie side by side in memory (a sum
 over rows), a row of outputs is accumulated at once, so that memory is still read in the order in
 which it lies.  Else each output is folded by itself, a block of elements at a time, and these in
-any order (:mod:`mtlib.kernels.folds`), so that vector instructions fold many at once.  Elements
-that do not lie side by side are brought together first, a block at a time.
+any order (:mod:`mtlib.kernels.functions.folds`), so that vector instructions fold many at once.
+Elements that do not lie side by side are brought together first, a block at a time.
 
 Either way only so many elements are folded one after the other, and totals of blocks are folded in
 pairs, so that rounding errors grow with the logarithm of the length (Higham, *Accuracy and
@@ -22,12 +23,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from mtlib.kernels import folds
+from mtlib.kernels.functions import folds
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors, threads_for
-from mtlib.kernels.walk import plan, start_of_row
+from mtlib.kernels.strided.walk import plan, start_of_row
 from mtlib.layout import Layout, contiguous
-from mtlib.memory import allocate
-from mtlib.mode import thread
+from mtlib.runtime.memory import allocate
+from mtlib.runtime.mode import thread
 
 FEW = 64  # elements: for less than these, one after the other is as good
 BLOCK = 1024  # elements folded in any order before folding in pairs
@@ -37,7 +38,7 @@ ROWS = 128  # rows accumulated one after the other before folding in pairs
 
 
 class Fold:
-    """A function from :mod:`mtlib.kernels.folds` put into a loop nest.
+    """A function from :mod:`mtlib.kernels.functions.folds` put into a loop nest.
 
     Call as ``fold(out, a, layout, dims)``.  ``out`` and ``a`` are storages, ``layout`` is that of
     ``a``, and ``dims`` are folded into a row-major ``out``.  ``start`` is what folding nothing

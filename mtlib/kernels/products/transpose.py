@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from mtlib.kernels.tile import VECTOR_BYTES, start_of
+from mtlib.kernels.products.tile import VECTOR_BYTES, start_of
 
 
 def _mover(turned: bool):

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from mtlib.layout import Layout, contiguous
-from mtlib.mode import thread
-from mtlib.trace import record_allocation
+from mtlib.runtime.ledger import record_allocation
+from mtlib.runtime.mode import thread
 
 Shape = tuple[int, ...]
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from mtlib.kernels import scalars
+from mtlib.kernels.functions import scalars
 from mtlib.kernels.jit import inlined
 
 

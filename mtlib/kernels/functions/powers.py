@@ -17,8 +17,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from mtlib.kernels.functions.transcendental import LN2, as_integer, as_real, powers_near_0
 from mtlib.kernels.jit import inlined
-from mtlib.kernels.transcendental import LN2, as_integer, as_real, powers_near_0
 
 # With float64's digits, and no more terms than float32 needs.
 DIGITS, BIAS = 52, 1023

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mtlib.layout import Shape, as_dim, as_shape, broadcast_shapes, contiguous, expand
-from mtlib.ops.lift import common_dtype, lift
+from mtlib.ops.operands import as_tensor, common_dtype
 from mtlib.tensor import BOOL, Tensor
 
 
@@ -41,7 +41,7 @@ def matmul_operands(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Shape, Shape]
         ) from None
     shape = (*batch, *a.shape[-2:-1], *(b.shape[-1:] if b.ndim > 1 else ()))
     dtype = common_dtype("matmul", a, b)
-    a, b = lift(a, dtype, "matmul"), lift(b, dtype, "matmul")
+    a, b = as_tensor(a, dtype, "matmul"), as_tensor(b, dtype, "matmul")
     if a.ndim == 1:
         a = a.view(1, a.shape[0])
     if b.ndim == 1:
@@ -60,7 +60,7 @@ def row_operand(x: Tensor, dim: int, name: str) -> tuple[Tensor, int]:
     if not isinstance(x, (Tensor, np.ndarray)):
         raise TypeError(f"{name}: the operand must be a tensor, got {type(x).__name__}")
     dim = as_dim(dim, x.ndim, name, f"a tensor of shape {x.shape}")
-    return lift(x, common_dtype(name, x), name), dim
+    return as_tensor(x, common_dtype(name, x), name), dim
 
 
 class Integers:
@@ -115,7 +115,7 @@ def cross_entropy_operands(
         _check_classes(labels, logits.shape)
         # A copy: what is changed before backward has not been checked, and a kernel would follow it
         labels = labels.astype(np.int64, order="C")
-    return lift(logits, common_dtype(name, logits), name), labels
+    return as_tensor(logits, common_dtype(name, logits), name), labels
 
 
 def _check_classes(labels: np.ndarray, shape: Shape) -> None:
@@ -182,7 +182,7 @@ def layer_norm_operands(
     if not eps >= 0:
         raise ValueError(f"{name}: eps must not be negative, got {eps}")
     dtype = common_dtype(name, *given.values())
-    x, weight, bias = (None if v is None else lift(v, dtype, name) for v in (x, weight, bias))
+    x, weight, bias = (None if v is None else as_tensor(v, dtype, name) for v in (x, weight, bias))
     return x, weight, bias, tuple(range(x.ndim - len(shape), x.ndim))
 
 
@@ -207,7 +207,9 @@ def linear_operands(x: Tensor, weight: Tensor, bias: Tensor | None) -> list[Tens
     if bias is not None and bias.shape != weight.shape[:-1]:
         raise ValueError(f"linear: {shapes}: bias must have the shape {weight.shape[:-1]}")
     dtype = common_dtype("linear", *named.values())
-    return [None if value is None else lift(value, dtype, "linear") for value in (x, weight, bias)]
+    return [
+        None if value is None else as_tensor(value, dtype, "linear") for value in (x, weight, bias)
+    ]
 
 
 def attention_operands(q: Tensor, k: Tensor, v: Tensor, mask, scale: float | None):
@@ -251,7 +253,7 @@ def attention_operands(q: Tensor, k: Tensor, v: Tensor, mask, scale: float | Non
     elif not isinstance(scale, numbers.Real):
         raise TypeError(f"attention: scale must be a real number, got {type(scale).__name__}")
     dtype = common_dtype("attention", *operands)
-    q, k, v, *rest = (lift(x, dtype, "attention") for x in operands)
+    q, k, v, *rest = (as_tensor(x, dtype, "attention") for x in operands)
     return q, k, v, rest[0] if rest else mask, scores, float(scale)
 
 

@@ -1,4 +1,4 @@
-"""Attention, one block of queries: the loops that :mod:`mtlib.kernels.attention` deals out.
+"""Attention, one block of queries: what :mod:`mtlib.kernels.attention.attention` deals out.
 
 A score is used as soon as it is made: only those of one block of queries and one of keys are held,
 in the second-level cache.  A softmax subtracts from a row its largest score, so that no power
@@ -8,7 +8,8 @@ sum of powers.  With it, backward, which makes the scores again, turns them into
 
 In a block of scores, each key has a row and each query a column.  What differs from query to query,
 such as the largest score, then lies side by side, as vectors want it; and the weights are stored in
-the order in which the tiles that multiply them by the values read (:mod:`mtlib.kernels.packed`).
+the order in which the tiles that multiply them by the values read them
+(:mod:`mtlib.kernels.products.packed`).
 
 Sources: Dao, Fu, Ermon, Rudra and Ré, "FlashAttention: Fast and Memory-Efficient Exact Attention
 with IO-Awareness", NeurIPS 2022; the running largest and sum are those of Milakov and Gimelshein,
@@ -21,10 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mtlib.kernels.functions.transcendental import decay, log
 from mtlib.kernels.jit import compiled, compiled_fma
-from mtlib.kernels.packed import multiply
-from mtlib.kernels.transcendental import decay, log
-from mtlib.kernels.walk import start_of_row
+from mtlib.kernels.products.packed import multiply
+from mtlib.kernels.strided.walk import start_of_row
 
 
 class Sizes(NamedTuple):

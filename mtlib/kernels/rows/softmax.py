@@ -1,11 +1,12 @@
-"""softmax and log_softmax of rows, and their derivatives: see :mod:`mtlib.kernels.rows`.
+"""softmax and log_softmax of rows, and their derivatives: see :mod:`mtlib.kernels.rows.strips`.
 
 The largest of a row is subtracted first.  It cancels out of the result, and without it the powers
 would overflow.
 """
 
+from mtlib.kernels.functions.transcendental import decay, log
 from mtlib.kernels.jit import compiled_step, narrow_vectors
-from mtlib.kernels.lanes import (
+from mtlib.kernels.rows.lanes import (
     at_each,
     dots,
     largest,
@@ -14,8 +15,7 @@ from mtlib.kernels.lanes import (
     sums_of_kept_powers,
     sums_of_powers,
 )
-from mtlib.kernels.rows import RowKernel, fetch, in_place, row, send, share
-from mtlib.kernels.transcendental import decay, log
+from mtlib.kernels.rows.strips import RowKernel, fetch, in_place, row, send, share
 
 
 @at_each

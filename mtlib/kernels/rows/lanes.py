@@ -1,7 +1,8 @@
 """Rows worked on in lanes, side by side, as vector instructions do it.
 
-A *strip* is a flat array that holds one row or several (:mod:`mtlib.kernels.rows` brings it close).
-It is cut into lines with one element for each lane, and loops go along the lines:
+A *strip* is a flat array that holds one row or several, brought close by
+:mod:`mtlib.kernels.rows.strips`.  It is cut into lines with one element for each lane, and loops go
+along the lines:
 
     for at in lines(x, most):
         for j in places(most):
@@ -17,10 +18,10 @@ for it.  Lines are not sliced off: to keep count of who holds an array takes lon
 
 import numpy as np
 
-from mtlib.kernels import folds
-from mtlib.kernels.folds import add_block
+from mtlib.kernels.functions import folds
+from mtlib.kernels.functions.folds import add_block
+from mtlib.kernels.functions.transcendental import decay
 from mtlib.kernels.jit import full_vectors, inlined
-from mtlib.kernels.transcendental import decay
 
 LANES = 64  # that one row is dealt out to
 BLOCK = 2048  # elements of one row that are added up in any order

@@ -1,6 +1,6 @@
 """Attention by blocks: out = softmax(q kᵀ · scale + mask) v, and never all of the scores at once.
 
-Each block of queries meets one block of keys after another: :mod:`mtlib.kernels.attention_blocks`.
+Each block of queries meets one block of keys after another: :mod:`mtlib.kernels.attention.blocks`.
 Here the queries are cut into blocks and dealt out to the threads.
 """
 
@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlib.kernels import reduce
-from mtlib.kernels.attention_blocks import (
+from mtlib.kernels.attention.blocks import (
     Q,
     Sizes,
     Space,
@@ -23,10 +22,11 @@ from mtlib.kernels.attention_blocks import (
     space_in,
 )
 from mtlib.kernels.jit import Kernel, compiled, threads_for
-from mtlib.kernels.packed import TALL, wide, workspace
-from mtlib.kernels.walk import plan
+from mtlib.kernels.products.packed import TALL, wide, workspace
+from mtlib.kernels.strided import reduce
+from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, contiguous
-from mtlib.memory import allocate
+from mtlib.runtime.memory import allocate
 
 QUERIES, KEYS = 96, 192  # in a block: multiples of the sides of a tile
 LINE = 64  # bytes, the least that one core's cache takes from another's

@@ -1,10 +1,10 @@
 """Map and zip: one scalar function applied to each element of one, two or three operands.
 
 A kernel is a scalar function put into a loop nest.  The nest walks rows (see
-:mod:`mtlib.kernels.walk`) piece by piece.  A piece is a block of one row, so that even a long row
-can be shared out among threads.  Where an operand is transposed, neighbours in a row lie far apart
-in memory, and those in a column side by side: there a piece is a tile of several rows, and what a
-cache line brings along for the next row is used before it is gone.
+:mod:`mtlib.kernels.strided.walk`) piece by piece.  A piece is a block of one row, so that even a
+long row can be shared out among threads.  Where an operand is transposed, neighbours in a row lie
+far apart in memory, and those in a column side by side: there a piece is a tile of several rows,
+and what a cache line brings along for the next row is used before it is gone.
 
 Where the innermost strides are 1 the index is an unsigned integer: a signed one could be negative
 and count from the end, and a loop that has to ask for each element whether it is cannot use vector
@@ -16,10 +16,10 @@ import functools
 
 import numpy as np
 
-from mtlib.kernels import powers, scalars, transcendental
+from mtlib.kernels.functions import powers, scalars, transcendental
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors
-from mtlib.kernels.walk import start_of_row
-from mtlib.mode import thread
+from mtlib.kernels.strided.walk import start_of_row
+from mtlib.runtime.mode import thread
 
 BLOCK = 1 << 15  # elements that a thread takes at a time
 TILE = 64  # rows and columns of a tile

@@ -1,17 +1,19 @@
 """Zips in place: the result goes where the first operand was.
 
-The kernels of :mod:`mtlib.kernels.elementwise` would give the same, called with one array as result
-and as operand.  But they are compiled for two, and use vector instructions only where those lie
-apart.  Here the compiler sees that there is one: up to four times as fast, for arrays in the cache.
+The kernels of :mod:`mtlib.kernels.strided.elementwise` would give the same, called with one array
+as result and as operand.  But they are compiled for two, and use vector instructions only where
+those lie apart.  Here the compiler sees that there is one: up to four times as fast, for arrays in
+the cache.
 """
 
 import numpy as np
 from numba.extending import register_jitable
 
-from mtlib.kernels import elementwise, scalars
-from mtlib.kernels.elementwise import _piece, _piece_shape, _pieces
+from mtlib.kernels.functions import scalars
 from mtlib.kernels.jit import Kernel, narrow_vectors
-from mtlib.kernels.walk import start_of_row
+from mtlib.kernels.strided import elementwise
+from mtlib.kernels.strided.elementwise import _piece, _piece_shape, _pieces
+from mtlib.kernels.strided.walk import start_of_row
 
 
 def update_kernel(f):
