@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from benchmarks.measure import WARM, Effort, seconds
-from mtlib.kernels.products.tile import VECTOR_BYTES
+from mtlib.kernels.plans.products import VECTOR_BYTES
 
 CHAINS = 12  # enough for two units that take 4 or 5 cycles each; few enough for 16 registers
 TURNS = 1 << 20  # a millisecond or two, beside which waking the threads is nothing

@@ -44,7 +44,7 @@ def room(path: Path) -> str:
 
 
 # In its folder, a folder of kernels may import those before it.
-KERNEL_FLOORS = ["jit", "functions", "plain", "strided", "products", "rows", "attention"]
+KERNEL_FLOORS = ["jit", "functions", "plain", "plans", "strided", "products", "rows", "attention"]
 KERNEL_FILES = sorted((MTLIB / "kernels").rglob("*.py"))
 
 FILES = sorted(path for path in MTLIB.rglob("*.py") if path != MTLIB / "__init__.py")

@@ -18,7 +18,7 @@ MOST_LINES = 1600
 DOORS = [
     *("runtime/mode.py", "runtime/ledger.py", "runtime/memory.py", "runtime/versions.py"),
     *("kernels/jit.py", "kernels/strided/elementwise.py", "kernels/strided/reduce.py"),
-    *("kernels/strided/walk.py", "kernels/products/matmul.py"),
+    *("kernels/plans/kept.py", "kernels/products/matmul.py"),
     *("checks.py", "ops/aliases.py", "make.py"),
 ]
 

@@ -6,9 +6,9 @@ from math import nan
 
 from mtlib.autograd import Function
 from mtlib.checks import class_dim, cross_entropy_operands, row_operand
+from mtlib.kernels.plans.rows import per_row
 from mtlib.kernels.rows import cross_entropy as entropy
 from mtlib.kernels.rows import softmax as kernels
-from mtlib.kernels.rows.strips import per_row
 from mtlib.kernels.strided.reduce import total
 from mtlib.layout import expand
 from mtlib.ops.aliases import numpy_names

@@ -9,8 +9,8 @@ import numpy as np
 
 from mtlib.autograd import Function
 from mtlib.checks import layer_norm_operands
+from mtlib.kernels.plans.rows import per_row
 from mtlib.kernels.rows import layer_norm as kernels
-from mtlib.kernels.rows.strips import per_row
 from mtlib.layout import contiguous, expand
 from mtlib.runtime.ledger import Recording
 from mtlib.tensor import Tensor, empty_like
@@ -33,7 +33,8 @@ class LayerNorm(Function):
         w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
         affine = (expand(t.layout, x.shape) for t in (w, b))
         layouts = (y.layout, x.layout, per_row(numbers[0].layout, x.shape, dims), *affine)
-        arrays = (t.storage for t in (y, x, *numbers, w, b))
+        kept = tuple([t.storage for t in numbers])
+        arrays = y.storage, x.storage, kept, w.storage, b.storage
         kernels.layer_norm(name, dims, layouts, *arrays, dtype.type(eps))
         ctx.save_for_backward(x, weight, *numbers)
         ctx.dims = dims
@@ -52,9 +53,10 @@ class LayerNorm(Function):
             )
             rows = per_row(numbers[0].layout, x.shape, dims)
             sums = expand(contiguous(shape), x.shape)
-            layouts = (dx.layout, x.layout, d.layout, rows, expand(w.layout, x.shape), sums)
-            arrays = (t.storage for t in (dx, dw, db, x, d, *numbers, w))
-            kernels.layer_norm_backward(name, dims, layouts, *arrays)
+            layouts = (dx.layout, x.layout, rows, expand(w.layout, x.shape), d.layout, sums)
+            kept = tuple([t.storage for t in numbers])
+            arrays = (t.storage for t in (dx, dw, db, x, d))
+            kernels.layer_norm_backward(name, dims, layouts, *arrays, kept, w.storage)
             reads = 2 * x.size + 3 * numbers[0].size + (0 if weight is None else weight.size)
             outputs = [dx, *(t for t, needed in zip((dw, db), needs, strict=True) if needed)]
             recording.finish(outputs, (), (reads, sum(t.size for t in outputs)))

@@ -6,8 +6,8 @@ from math import prod
 
 from mtlib.autograd import Function
 from mtlib.checks import linear_operands, matmul_operands
+from mtlib.kernels.plans import kept as plans
 from mtlib.kernels.products.matmul import matmul as kernel
-from mtlib.kernels.products.matmul import plan
 from mtlib.layout import expand, permute, view
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor
@@ -122,7 +122,7 @@ def _product(name: str, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Ten
     """a b + bias for stacks of one batch shape."""
     start = None if bias is None else bias.storage[bias.layout.offset :][: bias.size]
     x, y = a.storage, b.storage
-    how = plan(a.layout, b.layout, x.itemsize)
+    how = plans.product(a.layout, b.layout, x.itemsize)
     out = Tensor(allocate(how.layout.shape, x.dtype, name), how.layout)
     kernel(out.storage, x, y, how, start)
     return out

@@ -16,8 +16,8 @@ import numpy as np
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
+from mtlib.kernels.plans import kept as plans
 from mtlib.kernels.strided import updates
-from mtlib.kernels.strided.walk import plan
 from mtlib.layout import contiguous
 from mtlib.ops.operands import as_tensor, check_bools, common_dtype
 from mtlib.ops.views import Expand
@@ -152,7 +152,7 @@ def _write(ctx, kernel, a: Tensor, b: Tensor) -> Tensor:
     b = _kept_apart(b, a, ctx.function.name)
     clock.changed(a.storage, ctx.function.name)
     if a.size:
-        kernel(a.storage, b.storage, plan(a.layout, b.layout), work=a.size)
+        kernel(a.storage, b.storage, plans.iteration(a.layout, b.layout), work=a.size)
     return a
 
 

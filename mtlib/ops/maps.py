@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mtlib.autograd import Function
+from mtlib.kernels.plans import kept as plans
 from mtlib.kernels.strided import elementwise
-from mtlib.kernels.strided.walk import plan
 from mtlib.ops.operands import bool_operands, operands, run
 from mtlib.ops.zips import where
 from mtlib.tensor import BOOL, Tensor, tensor_dtype
@@ -34,7 +34,8 @@ class Cast(_Map):
         ctx.dtype = a.dtype
         out = Tensor.empty(a.shape, dtype, "to")
         if out.size:
-            elementwise.copy(out.storage, a.storage, plan(out.layout, a.layout), work=a.size)
+            both = plans.iteration(out.layout, a.layout)
+            elementwise.copy(out.storage, a.storage, both, work=a.size)
         return out
 
     @staticmethod

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numbers
-from functools import lru_cache
 
 import numpy as np
 
-from mtlib.kernels.strided.walk import plan
-from mtlib.layout import Layout, Shape, broadcast_shapes, dense_like
+from mtlib.kernels.plans import kept as plans
+from mtlib.layout import Shape, broadcast_shapes
 from mtlib.ops.views import Expand
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor, tensor_dtype
@@ -16,18 +15,11 @@ from mtlib.tensor import BOOL, Tensor, tensor_dtype
 
 def run(kernel, name: str, *operands: Tensor, dtype: np.dtype | None = None) -> Tensor:
     """A new tensor filled by ``kernel`` from operands of one shape; of the last's dtype if None."""
-    layout, table, size = _together(*[x.layout for x in operands])
+    layout, table, size = plans.elementwise(*[x.layout for x in operands])
     out = Tensor(allocate(layout.shape, dtype or operands[-1].storage.dtype, name), layout)
     if size:
         kernel(out.storage, *[x.storage for x in operands], table, work=size)
     return out
-
-
-@lru_cache(maxsize=1024)
-def _together(*layouts: Layout) -> tuple[Layout, np.ndarray, int]:
-    """For operands that lie so: how the result lies, the plan for all of them, and their size."""
-    layout = dense_like(*layouts)
-    return layout, plan(layout, *layouts), layout.size
 
 
 def operands(name: str, *values, bools: bool = False) -> list[Tensor]:

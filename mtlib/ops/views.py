@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
+from mtlib.kernels.plans import kept as plans
 from mtlib.kernels.strided import elementwise
-from mtlib.kernels.strided.walk import plan
 from mtlib.layout import as_dim, as_dims, as_shape, resolve
 from mtlib.tensor import Tensor
 
@@ -105,7 +105,7 @@ class Scatter(Function):
         ctx.key = key
         out = Tensor.empty(shape, a.dtype, "scatter", zero=True)
         target = layouts.index(out.layout, key)
-        elementwise.copy(out.storage, a.storage, plan(target, a.layout), work=a.size)
+        elementwise.copy(out.storage, a.storage, plans.iteration(target, a.layout), work=a.size)
         return out
 
     @staticmethod
@@ -125,7 +125,7 @@ class Contiguous(Function):
     @staticmethod
     def forward(ctx, a):
         out = Tensor.empty(a.shape, a.dtype, "contiguous")
-        elementwise.copy(out.storage, a.storage, plan(out.layout, a.layout), work=a.size)
+        elementwise.copy(out.storage, a.storage, plans.iteration(out.layout, a.layout), work=a.size)
         return out
 
     @staticmethod

@@ -56,8 +56,8 @@ def test_an_edit_changes_the_result_of_the_next_process(copied):
     edit(folder / "kernels" / "functions" / "scalars.py", add, add + " + 10")
     assert sums() == "[12.0, 14.0, 16.0] 0"
     start = "at = table[operand, 0]"
-    walk = folder / "kernels" / "strided" / "walk.py"
-    edit(walk, start, start + " * (operand != 2)")  # of the left operand
+    strided = folder / "kernels" / "plans" / "strided.py"
+    edit(strided, start, start + " * (operand != 2)")  # of the left operand
     assert sums() == "[11.0, 13.0, 15.0] 0"
     assert sums() == "[11.0, 13.0, 15.0] 1"
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.kernels import jit
+from mtlib.kernels.plans.products import VECTOR_BYTES
 from mtlib.kernels.products.matmul import LADDER
-from mtlib.kernels.products.tile import VECTOR_BYTES
 
 from .strategies import DTYPES, fill, operands
 from .test_matmul import check_product

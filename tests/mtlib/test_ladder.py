@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlib.kernels.jit import compiled
+from mtlib.kernels.plans.products import DEPTH, STEP, TALL, VECTOR_BYTES, wide
 from mtlib.kernels.products import matmul as kernels
 from mtlib.kernels.products import transpose as square
-from mtlib.kernels.products.packed import DEPTH, STEP, TALL, wide
-from mtlib.kernels.products.tile import VECTOR_BYTES
 from mtlib.layout import contiguous
 
 RUNGS = [pytest.param(rung, id=rung.__name__) for rung in kernels.LADDER]
@@ -123,7 +122,7 @@ def test_a_stack_is_shared_out_whole_or_in_parts():
         rng = np.random.default_rng(stack)
         a, b = rng.standard_normal((stack, m, k)), rng.standard_normal((stack, k, n))
         out = np.full((stack, m, n), np.nan)
-        how = kernels.plan(contiguous(a.shape), contiguous(b.shape), out.itemsize)
+        how = kernels.plans.product(contiguous(a.shape), contiguous(b.shape), out.itemsize)
         kernels.matmul(*(x.reshape(-1) for x in (out, a, b)), how, threads=3)
         assert_product(out, a, b)
 
@@ -133,8 +132,9 @@ import llvmlite.binding as llvm
 host = llvm.get_host_cpu_features()
 fewer = type(host)(host | dict.fromkeys({missing}, False))
 llvm.get_host_cpu_features = lambda: fewer
-from mtlib.kernels.products import matmul, tile
-assert (tile.VECTOR_BYTES, tile.ROWS) == {expected}
+from mtlib.kernels.plans import products
+from mtlib.kernels.products import matmul
+assert (products.VECTOR_BYTES, products.TALL) == {expected}
 import numpy as np
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):

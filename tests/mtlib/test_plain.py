@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mtlib.kernels import plain
 from mtlib.kernels.functions import scalars
+from mtlib.kernels.plans.strided import iteration
 from mtlib.kernels.strided import elementwise, reduce
-from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, contiguous
 
 from .counting import Counting
@@ -48,7 +48,7 @@ def test_map_is_the_fast_map(data, dtype):
     (a,), out, expected, layout = both(data, data.draw(shapes(max_rank=3)), dtype, 1)
     for loops, kernel in zip(MAPS, [elementwise.relu, elementwise.neg], strict=True):
         loops(out, layout, a.storage, ranked(a.layout))
-        kernel(expected, a.storage, plan(layout, ranked(a.layout)), work=1)
+        kernel(expected, a.storage, iteration(layout, ranked(a.layout)), work=1)
         np.testing.assert_array_equal(out, expected)
 
 
@@ -58,7 +58,7 @@ def test_zip_is_the_fast_zip(data, dtype):
     left, right = ranked(a.layout), ranked(b.layout)
     for loops, kernel in zip(ZIPS, [elementwise.sub, elementwise.maximum], strict=True):
         loops(out, layout, a.storage, left, b.storage, right)
-        kernel(expected, a.storage, b.storage, plan(layout, left, right), work=1)
+        kernel(expected, a.storage, b.storage, iteration(layout, left, right), work=1)
         np.testing.assert_array_equal(out, expected)
 
 

@@ -7,18 +7,17 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.kernels.jit import compiled_fma
-from mtlib.kernels.rows import strips as rows
+from mtlib.kernels.plans import rows as plans
+from mtlib.kernels.plans.rows import arrange, per_row
 from mtlib.kernels.rows.lanes import dots, largest, sums
 from mtlib.kernels.rows.strips import (
     RowKernel,
-    arrange,
     fetch,
     in_place,
     keep,
-    per_row,
     row,
     send,
-    share,
+    strips_of,
 )
 from mtlib.layout import contiguous
 
@@ -29,13 +28,12 @@ nojit = pytest.mark.nojit
 
 
 def _make_copy(each):
-    def loop(out, x, strips, runs, along, space, lanes):
+    def loop(out, x, rows, space, lanes):
         for part in each(len(space)):
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, x, t, strips, runs, 2)
-                send(out, near, t, strips, runs, 1, along)
+            for t in strips_of(part, len(space), rows):
+                near = out[row(t, rows, 1)] if in_place(rows, 1) else space[part][0]
+                fetch(near, x, t, rows, 2)
+                send(out, near, t, rows, 1)
 
     return loop
 
@@ -48,17 +46,16 @@ def _three(near, most, totals, squares, lost, along):
 
 
 def _make_numbers(each):
-    def loop(x, largests, totals, squares, strips, runs, along, space, lanes):
+    def loop(x, largests, totals, squares, rows, space, lanes):
         for part in each(len(space)):
             near, most, total = space[part][0], lanes[part][0], lanes[part][1]
             square, lost = lanes[part][2], lanes[part][3]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                fetch(near, x, t, strips, runs, 1)
-                _three(near, most, total, square, lost, along)
-                keep(largests, most, t, strips, runs, 2, along)
-                keep(totals, total, t, strips, runs, 2, along)
-                keep(squares, square, t, strips, runs, 2, along)
+            for t in strips_of(part, len(space), rows):
+                fetch(near, x, t, rows, 1)
+                _three(near, most, total, square, lost, rows.along)
+                keep(largests, most, t, rows, 2)
+                keep(totals, total, t, rows, 2)
+                keep(squares, square, t, rows, 2)
 
     return loop
 
@@ -182,4 +179,4 @@ class TestHowRowsAreTaken:
 
     def test_of_long_rows_fewer_are_taken_at_once(self):
         taken = [arrange((contiguous((n, 512)),), (0,), 1)[1][0, -1] for n in (10, 4096, 10**7)]
-        assert taken == [rows.MOST, rows.CLOSE // 4096, rows.FEWEST]
+        assert taken == [plans.MOST, plans.CLOSE // 4096, plans.FEWEST]

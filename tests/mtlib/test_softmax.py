@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib.kernels.jit import threads_for
-from mtlib.kernels.rows import strips as rows_
+from mtlib.kernels.plans import rows as rows_
 
 from .operations import COMPOSITES
 from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes, small_shapes

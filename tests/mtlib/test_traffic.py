@@ -223,10 +223,16 @@ def rows_counted(monkeypatch):
     """
     runs = []
 
+    def over(x):
+        if type(x) is tuple:
+            return tuple(map(over, x))
+        return Storage.over(x) if getattr(x, "ndim", 0) == 1 else x
+
     def run(self, threads, *arrays):
-        arrays = [Storage.over(x) if getattr(x, "ndim", 0) == 1 else x for x in arrays]
+        arrays = list(map(over, arrays))
         getattr(self.serial, "py_func", self.serial)(*arrays)
-        flat = [x for x in arrays if isinstance(x, Storage)]
+        groups = (x if type(x) is tuple else (x,) for x in arrays)
+        flat = [x for group in groups for x in group if isinstance(x, Storage)]
         for x in flat:
             x.count_rows()
         assert all((x.loads <= 1).all() and (x.stores <= 1).all() for x in flat if x.size > 1)

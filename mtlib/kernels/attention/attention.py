@@ -22,9 +22,9 @@ from mtlib.kernels.attention.blocks import (
     space_in,
 )
 from mtlib.kernels.jit import Kernel, compiled, threads_for
-from mtlib.kernels.products.packed import TALL, wide, workspace
+from mtlib.kernels.plans import kept as plans
+from mtlib.kernels.plans.products import TALL, wide, workspace
 from mtlib.kernels.strided import reduce
-from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, contiguous
 from mtlib.runtime.memory import allocate
 
@@ -193,7 +193,7 @@ def _tables(operands) -> tuple[np.ndarray, np.ndarray]:
     nowhere = Layout((*batch, 0, 0), (0,) * (len(batch) + 2), 0)
     layouts = [nowhere if x is None else x.layout for x in operands]
     of_batches = [Layout(batch, x.strides[:-2], x.offset) for x in layouts]
-    table = plan(contiguous(batch), *of_batches)
+    table = plans.iteration(contiguous(batch), *of_batches)
     return table, np.array([(0, 0)] * Q + [x.strides[-2:] for x in layouts], dtype=np.int64)
 
 

@@ -24,8 +24,8 @@ import numpy as np
 
 from mtlib.kernels.functions.transcendental import decay, log
 from mtlib.kernels.jit import compiled, compiled_fma
+from mtlib.kernels.plans.strided import start_of_row
 from mtlib.kernels.products.packed import multiply
-from mtlib.kernels.strided.walk import start_of_row
 
 
 class Sizes(NamedTuple):

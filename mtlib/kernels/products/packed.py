@@ -13,21 +13,11 @@ Source: Goto and van de Geijn (2008), as in :mod:`mtlib.kernels.products.tile`.
 """
 
 from mtlib.kernels.jit import compiled, inlined
-from mtlib.kernels.products.tile import ROWS, VECTOR_BYTES, register_tiles
+from mtlib.kernels.plans.products import BLOCK_COLUMNS, DEPTH, STEP, TALL, VECTOR_BYTES, wide
+from mtlib.kernels.products.tile import register_tiles
 from mtlib.kernels.products.transpose import copy_square, turn_square
 
-TALL = ROWS  # rows of a full tile; at the edge come lower ones, to multiply fewer zeros
-STEP = TALL // 3
-DEPTH = 512
-BLOCK_COLUMNS = 384
-
 _tile = register_tiles((STEP, 2 * STEP, TALL), (1, 2))
-
-
-@inlined
-def wide(itemsize: int) -> int:
-    """Columns of a full tile: two vectors."""
-    return 2 * VECTOR_BYTES // itemsize
 
 
 @inlined
@@ -38,14 +28,6 @@ def _height(rows: int) -> int:
     it waits for each of them, and takes as long as one of two thirds: so two of these instead.
     """
     return 2 * STEP if TALL < rows <= TALL + STEP else min(TALL, rows)
-
-
-@inlined
-def fits(m: int, k: int, n: int, itemsize: int) -> bool:
-    """Whether the tiles come out even and all of k and n make one block: see :func:`in_place`."""
-    return (
-        m % STEP == 0 and n % (VECTOR_BYTES // itemsize) == 0 and k <= DEPTH and n <= BLOCK_COLUMNS
-    )
 
 
 @compiled
@@ -69,41 +51,6 @@ def in_place(out, a, b, first, last, bias):
             i += height
 
 
-@inlined
-def workspace(m: int, k: int, n: int, itemsize: int, pack_a: bool, pack_b: bool):
-    """Rows of what :func:`multiply` needs: (strip of a, strips of b, tile for the edge).
-
-    Of a, one strip if it is packed or does not fill its last tile.  Of b, all the strips of a block
-    one below the other if it is packed, one if it does not fill its last tile.
-
-    >>> workspace(2 * TALL, 100, 64, 8, False, False)
-    (0, 0, 0)
-    """
-    depth, broad = min(k, DEPTH), wide(itemsize)
-    a_edge, b_edge = m % STEP != 0, n % (broad // 2) != 0
-    b_strips = (min(n, BLOCK_COLUMNS) + broad - 1) // broad if pack_b else int(b_edge)
-    return depth if pack_a or a_edge else 0, b_strips * depth, TALL if a_edge or b_edge else 0
-
-
-@inlined
-def room(rows, itemsize: int) -> int:
-    """Elements of a workspace with so many ``rows``."""
-    return rows[0] * TALL + (rows[1] + rows[2]) * wide(itemsize)
-
-
-@inlined
-def cut(space, rows):
-    """``space`` as a strip of a, strips of b and a tile for the edge, with so many ``rows``."""
-    broad = wide(space.itemsize)
-    a_end = rows[0] * TALL
-    b_end = a_end + rows[1] * broad
-    return (
-        space[:a_end].reshape(rows[0], TALL),
-        space[a_end:b_end].reshape(rows[1], broad),
-        space[b_end:].reshape(rows[2], broad),
-    )
-
-
 @compiled
 def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
     """``out = a @ b`` for 2-D arrays, on one thread; k must not be 0.  Or ``a @ b + bias``.
@@ -111,7 +58,8 @@ def multiply(out, a, b, a_strip, b_strips, edge, pack_a, pack_b, bias=None):
     A bias (n,) is no pass of its own over the output: a tile adds to it instead of to 0.
 
     ``a`` and ``b`` may have any strides, but the columns of ``b`` must lie side by side unless it
-    is packed.  ``a_strip``, ``b_strips`` and ``edge`` have as many rows as :func:`workspace` says.
+    is packed.  ``a_strip``, ``b_strips`` and ``edge`` have as many rows as ``workspace`` in
+    :mod:`mtlib.kernels.plans.products` says.
     """
     (m, n), k, broad = out.shape, a.shape[1], b_strips.shape[1]
     a_packed = a_strip.T  # stored by columns, which is the order in which a tile reads it

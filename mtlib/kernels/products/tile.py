@@ -15,24 +15,13 @@ this the micro-kernel.
 
 import itertools
 
-import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-
-def _vector_bytes() -> int:
-    """How wide this processor's vectors are."""
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-VECTOR_BYTES = _vector_bytes()
-# The tallest tile whose totals, with 2 vectors of b and one of a, fit the registers: AVX-512 and
-# ARM have 32 of them, AVX2 and SSE 16.
-ROWS = 6 if VECTOR_BYTES == 32 else 12
+from mtlib.kernels.plans.products import VECTOR_BYTES
 
 INT64 = ir.IntType(64)
 

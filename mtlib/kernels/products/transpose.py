@@ -16,7 +16,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from mtlib.kernels.products.tile import VECTOR_BYTES, start_of
+from mtlib.kernels.plans.products import VECTOR_BYTES
+from mtlib.kernels.products.tile import start_of
 
 
 def _mover(turned: bool):

@@ -7,9 +7,11 @@ one number less, but where m is large it would round away the digits of the loga
 
 from mtlib.kernels.functions.transcendental import decay, log
 from mtlib.kernels.jit import compiled_step, inlined, narrow_vectors
+from mtlib.kernels.plans.strided import start_of_row
 from mtlib.kernels.rows.lanes import at_each, largest, of_rows, sums_of_powers
 from mtlib.kernels.rows.strips import (
     RowKernel,
+    bring,
     fetch,
     in_place,
     keep,
@@ -17,9 +19,8 @@ from mtlib.kernels.rows.strips import (
     row,
     rows_in,
     send,
-    share,
+    strips_of,
 )
-from mtlib.kernels.strided.walk import start_of_row
 
 
 @inlined
@@ -50,50 +51,53 @@ def _backward(x, most, totals, slope, factor, along):
     _power(totals, along, x, most, totals)
 
 
+# The operands, by their rows in the tables: the logits, and what there is one of for each row.
+LOGITS, EACH = 1, 2
+
+
 def _make_forward(each):
-    def loop(x, labels, losses, largests, totals, strips, runs, along, space, lanes):
+    def loop(x, labels, losses, largests, totals, rows, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
             most, total, loss = lanes[part][0], lanes[part][1], lanes[part][2]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = x[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                if not in_place(runs, 1, along):
-                    fetch(near, x, t, strips, runs, 1)
-                _forward(near, most, total, loss, along)
-                start, step = start_of_row(t, strips, 2), runs[2, -1]
-                for j in range(rows_in(t, strips, runs, along)):
+            for t in strips_of(part, len(space), rows):
+                near = x[row(t, rows, LOGITS)] if in_place(rows, LOGITS) else space[part][0]
+                bring(near, x, t, rows, LOGITS)
+                _forward(near, most, total, loss, rows.along)
+                start, step = start_of_row(t, rows.strips, EACH), rows.runs[EACH, -1]
+                for j in range(rows_in(t, rows)):
                     label = labels[start + j * step]
-                    loss[j] += most[j] - near[_place(label, j, len(most), along)]
-                keep(losses, loss, t, strips, runs, 2, along)
-                keep(largests, most, t, strips, runs, 2, along)
-                keep(totals, total, t, strips, runs, 2, along)
+                    loss[j] += most[j] - near[_place(label, j, len(most), rows.along)]
+                keep(losses, loss, t, rows, EACH)
+                keep(largests, most, t, rows, EACH)
+                keep(totals, total, t, rows, EACH)
 
     return loop
+
+
+DX, X, D, KEPT = 1, 2, 3, 4  # those of backward; d has one number for each row, or one for all
 
 
 def _make_backward(each):
-    def loop(out, x, d, labels, largests, totals, factor, strips, runs, along, space, lanes):
+    def loop(dx, x, d, labels, largests, totals, factor, rows, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
             most, total, slope = lanes[part][0], lanes[part][1], lanes[part][2]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, x, t, strips, runs, 2)
-                recall(slope, d, t, strips, runs, 3, along)
-                recall(most, largests, t, strips, runs, 4, along)
-                recall(total, totals, t, strips, runs, 4, along)
-                _backward(near, most, total, slope, factor, along)
-                start, step = start_of_row(t, strips, 4), runs[4, -1]
-                for j in range(rows_in(t, strips, runs, along)):
+            for t in strips_of(part, len(space), rows):
+                near = dx[row(t, rows, DX)] if in_place(rows, DX) else space[part][0]
+                fetch(near, x, t, rows, X)
+                recall(slope, d, t, rows, D)
+                recall(most, largests, t, rows, KEPT)
+                recall(total, totals, t, rows, KEPT)
+                _backward(near, most, total, slope, factor, rows.along)
+                start, step = start_of_row(t, rows.strips, KEPT), rows.runs[KEPT, -1]
+                for j in range(rows_in(t, rows)):
                     label = labels[start + j * step]
-                    near[_place(label, j, len(most), along)] -= slope[j]
-                send(out, near, t, strips, runs, 1, along)
+                    near[_place(label, j, len(most), rows.along)] -= slope[j]
+                send(dx, near, t, rows, DX)
 
     return loop
 
 
-# Operands: (x, the numbers of each row), and (dx, x, d, the numbers of each row).
 cross_entropy = RowKernel(_make_forward, strips=1, lanes=3)
 cross_entropy_backward = RowKernel(_make_backward, strips=1, lanes=3)

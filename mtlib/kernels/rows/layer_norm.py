@@ -15,6 +15,7 @@ import numpy as np
 from mtlib.kernels.functions import folds
 from mtlib.kernels.functions.folds import add_block
 from mtlib.kernels.jit import compiled_step, full_vectors, inlined, narrow_vectors
+from mtlib.kernels.plans.strided import start_of_row
 from mtlib.kernels.rows.lanes import (
     BLOCK,
     at_each,
@@ -25,8 +26,17 @@ from mtlib.kernels.rows.lanes import (
     sums,
     sums_less,
 )
-from mtlib.kernels.rows.strips import RowKernel, fetch, in_place, keep, recall, row, send, share
-from mtlib.kernels.strided.walk import start_of_row
+from mtlib.kernels.rows.strips import (
+    RowKernel,
+    bring,
+    fetch,
+    in_place,
+    keep,
+    recall,
+    row,
+    send,
+    strips_of,
+)
 
 STRIPS = 32  # added up for dw and db one after the other, before what rounding takes is kept
 
@@ -129,38 +139,42 @@ def _backward(x, d, w, scale, level, slant, lost, length, along):
     _slope(scale, along, x, d, w, level, slant, scale)
 
 
+# The operands, by their rows in the tables; KEPT stands for the three numbers of each row.
+OUT, X, KEPT, WEIGHT = 1, 2, 3, 4
+BIAS = 5  # of forward
+D, SUMS = 5, 6  # of backward; SUMS is how the gradients of weight and bias lie
+
+
 def _make_forward(each):
-    def loop(
-        y, x, means, rests, scales, weight, bias, eps, strips, runs, along, space, lanes, shared
-    ):
-        w, b, length = shared[0], shared[1], along if along else runs[0, 0]
-        fetch(w, weight, 0, strips, runs, 4)
-        fetch(b, bias, 0, strips, runs, 5)
+    def loop(y, x, kept, weight, bias, eps, rows, space, lanes, shared):
+        means, rests, scales = kept
+        w, b, along = shared[0], shared[1], rows.along
+        length = along if along else rows.runs[0, 0]
+        fetch(w, weight, 0, rows, WEIGHT)
+        fetch(b, bias, 0, rows, BIAS)
         for part in each(len(space)):
             narrow_vectors()
             mean, rest = lanes[part][0], lanes[part][1]
             scale, lost = lanes[part][2], lanes[part][3]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = y[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                far = x[row(t, strips, 2, along)] if in_place(runs, 2, along) else near
-                if not in_place(runs, 2, along):
-                    fetch(near, x, t, strips, runs, 2)
+            for t in strips_of(part, len(space), rows):
+                near = y[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                far = x[row(t, rows, X)] if in_place(rows, X) else near
+                bring(far, x, t, rows, X)
                 _forward(near, far, w, b, mean, rest, scale, lost, length, eps, along)
-                keep(means, mean, t, strips, runs, 3, along)
-                keep(rests, rest, t, strips, runs, 3, along)
-                keep(scales, scale, t, strips, runs, 3, along)
-                send(y, near, t, strips, runs, 1, along)
+                keep(means, mean, t, rows, KEPT)
+                keep(rests, rest, t, rows, KEPT)
+                keep(scales, scale, t, rows, KEPT)
+                send(y, near, t, rows, OUT)
 
     return loop
 
 
 def _make_backward(each):
-    def loop(
-        dx, dw, db, x, d, means, rests, scales, weight, strips, runs, along, space, lanes, shared
-    ):
-        w, length = shared[0], along if along else runs[0, 0]
-        fetch(w, weight, 0, strips, runs, 5)
+    def loop(dx, dw, db, x, d, kept, weight, rows, space, lanes, shared):
+        means, rests, scales = kept
+        w, along = shared[0], rows.along
+        length = along if along else rows.runs[0, 0]
+        fetch(w, weight, 0, rows, WEIGHT)
         for part in each(len(space)):
             narrow_vectors()
             dw_totals, dw_lost, dw_sums = space[part][2], space[part][3], space[part][4]
@@ -170,46 +184,45 @@ def _make_backward(each):
             for i in places(dw_totals):
                 dw_totals[i] = dw_lost[i] = dw_sums[i] = 0
                 db_totals[i] = db_lost[i] = db_sums[i] = 0
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = dx[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                far = x[row(t, strips, 2, along)] if in_place(runs, 2, along) else near
-                if not in_place(runs, 2, along):
-                    fetch(near, x, t, strips, runs, 2)
-                slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
-                if not in_place(runs, 3, along):
-                    fetch(slope, d, t, strips, runs, 3)
-                recall(mean, means, t, strips, runs, 4, along)
-                recall(rest, rests, t, strips, runs, 4, along)
-                recall(scale, scales, t, strips, runs, 4, along)
+            strips = strips_of(part, len(space), rows)
+            for t in strips:
+                near = dx[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                far = x[row(t, rows, X)] if in_place(rows, X) else near
+                bring(far, x, t, rows, X)
+                slope = d[row(t, rows, D)] if in_place(rows, D) else space[part][1]
+                bring(slope, d, t, rows, D)
+                recall(mean, means, t, rows, KEPT)
+                recall(rest, rests, t, rows, KEPT)
+                recall(scale, scales, t, rows, KEPT)
                 _normalize(near, far, mean, rest, scale, along)
                 if len(dw) > 0:
                     _accumulate_product(dw_sums, slope, near)
                 if len(db) > 0:
                     _accumulate(db_sums, slope)
-                if (t - first) % STRIPS == STRIPS - 1 or t == last - 1:
+                if (t - strips.start) % STRIPS == STRIPS - 1 or t == strips.stop - 1:
                     _add_up(dw_totals, dw_lost, dw_sums)
                     _add_up(db_totals, db_lost, db_sums)
                 _backward(near, slope, w, scale, level, slant, lost, length, along)
-                send(dx, near, t, strips, runs, 1, along)
+                send(dx, near, t, rows, OUT)
         if len(dw) > 0:
-            _collect(dw, space, 2, runs, 6, along)
+            _collect(dw, space, 2, rows, SUMS)
         if len(db) > 0:
-            _collect(db, space, 5, runs, 6, along)
+            _collect(db, space, 5, rows, SUMS)
 
     return loop
 
 
 @compiled_step
-def _collect(out, space, which, runs, operand, along):
+def _collect(out, space, which, rows, operand):
     """Add up the sums of all threads and, across, of all lanes; store them where they belong."""
-    totals, width, step = space[0][which], runs[0, -1], runs[operand, -1]
+    runs, totals = rows.runs, space[0][which]
+    width, step = runs[0, -1], runs[operand, -1]
     for part in range(1, len(space)):
         for i in range(len(totals)):
             totals[i] += space[part, which, i]
     for run in range(runs[0, 0]):
         at = start_of_row(run, runs, operand)
-        if along:
+        if rows.along:
             for i in range(width):
                 out[at + i * step] = totals[run * width + i]
         else:
@@ -219,7 +232,6 @@ def _collect(out, space, which, runs, operand, along):
             out[at] = total
 
 
-# Operands: (y, x, the numbers of each row, weight, bias), and (dx, x, d, the numbers of each row,
-# weight, dweight and dbias).  Of these last two, one that has no elements is not wanted.
+# Of dweight and dbias, one that has no elements is not wanted.
 layer_norm = RowKernel(_make_forward, strips=1, lanes=4, shared=2)
 layer_norm_backward = RowKernel(_make_backward, strips=8, lanes=7, shared=1)

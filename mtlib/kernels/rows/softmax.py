@@ -15,7 +15,7 @@ from mtlib.kernels.rows.lanes import (
     sums_of_kept_powers,
     sums_of_powers,
 )
-from mtlib.kernels.rows.strips import RowKernel, fetch, in_place, row, send, share
+from mtlib.kernels.rows.strips import RowKernel, bring, fetch, in_place, row, send, strips_of
 
 
 @at_each
@@ -68,45 +68,48 @@ def _log_softmax_backward(y, d, totals, lost, along):
     _slope_of_logarithm(totals, along, y, d, totals)
 
 
+OUT, X = 1, 2  # the operands of softmax, by their rows in the tables
+
+
 def _make_forward(each):
-    def loop(out, x, logarithm, strips, runs, along, space, lanes):
+    def loop(out, x, logarithm, rows, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
             most, totals, lost = lanes[part][0], lanes[part][1], lanes[part][2]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, x, t, strips, runs, 2)
+            for t in strips_of(part, len(space), rows):
+                near = out[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                fetch(near, x, t, rows, X)
                 if logarithm:
-                    _log_softmax(near, most, totals, lost, along)
+                    _log_softmax(near, most, totals, lost, rows.along)
                 else:
-                    _softmax(near, most, totals, lost, along)
-                send(out, near, t, strips, runs, 1, along)
+                    _softmax(near, most, totals, lost, rows.along)
+                send(out, near, t, rows, OUT)
 
     return loop
+
+
+Y, D = 2, 3  # and those of its backward, beside the same OUT
 
 
 def _make_backward(each):
-    def loop(out, y, d, logarithm, strips, runs, along, space, lanes):
+    def loop(out, y, d, logarithm, rows, space, lanes):
         for part in each(len(space)):
             narrow_vectors()
             totals, lost = lanes[part][0], lanes[part][1]
-            first, last = share(part, len(space), strips)
-            for t in range(first, last):
-                near = out[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                fetch(near, y, t, strips, runs, 2)
-                slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
-                if not in_place(runs, 3, along):
-                    fetch(slope, d, t, strips, runs, 3)
+            for t in strips_of(part, len(space), rows):
+                near = out[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                fetch(near, y, t, rows, Y)
+                slope = d[row(t, rows, D)] if in_place(rows, D) else space[part][1]
+                bring(slope, d, t, rows, D)
                 if logarithm:
-                    _log_softmax_backward(near, slope, totals, lost, along)
+                    _log_softmax_backward(near, slope, totals, lost, rows.along)
                 else:
-                    _softmax_backward(near, slope, totals, lost, along)
-                send(out, near, t, strips, runs, 1, along)
+                    _softmax_backward(near, slope, totals, lost, rows.along)
+                send(out, near, t, rows, OUT)
 
     return loop
 
 
-# Operands: (y, x), and (dx, y, d).  The last argument tells whether it is the logarithm.
+# The last argument tells whether it is the logarithm.
 softmax = RowKernel(_make_forward, strips=1, lanes=3)
 softmax_backward = RowKernel(_make_backward, strips=2, lanes=2)

@@ -1,7 +1,7 @@
 """Map and zip: one scalar function applied to each element of one, two or three operands.
 
 A kernel is a scalar function put into a loop nest.  The nest walks rows (see
-:mod:`mtlib.kernels.strided.walk`) piece by piece.  A piece is a block of one row, so that even a
+:mod:`mtlib.kernels.plans.strided`) piece by piece.  A piece is a block of one row, so that even a
 long row can be shared out among threads.  Where an operand is transposed, neighbours in a row lie
 far apart in memory, and those in a column side by side: there a piece is a tile of several rows,
 and what a cache line brings along for the next row is used before it is gone.
@@ -18,7 +18,7 @@ import numpy as np
 
 from mtlib.kernels.functions import powers, scalars, transcendental
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors
-from mtlib.kernels.strided.walk import start_of_row
+from mtlib.kernels.plans.strided import start_of_row
 from mtlib.runtime.mode import thread
 
 BLOCK = 1 << 15  # elements that a thread takes at a time

@@ -1,8 +1,8 @@
 """Reduce: fold some dimensions of a tensor into one value each.
 
-The plan is split in two (see :mod:`mtlib.kernels.strided.walk`): ``kept`` walks the output and,
-beside it, where each output's first element lies; ``reduced`` walks the elements that are folded
-into it.
+The iteration is split in two (:func:`mtlib.kernels.plans.strided.split`): ``kept`` goes through the
+output and, beside it, where each output's first element lies; ``reduced`` through the elements that
+are folded into it.
 
 Which loop is innermost is decided by the strides.  If the outputs lie side by side in memory (a sum
 over rows), a row of outputs is accumulated at once, so that memory is still read in the order in
@@ -19,13 +19,12 @@ digit is 1, one of so many blocks is waiting.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from mtlib.kernels.functions import folds
 from mtlib.kernels.jit import Kernel, full_vectors, inlined, narrow_vectors, threads_for
-from mtlib.kernels.strided.walk import plan, start_of_row
+from mtlib.kernels.plans import kept as plans
+from mtlib.kernels.plans.strided import COLUMNS, start_of_row
 from mtlib.layout import Layout, contiguous
 from mtlib.runtime.memory import allocate
 from mtlib.runtime.mode import thread
@@ -33,7 +32,6 @@ from mtlib.runtime.mode import thread
 FEW = 64  # elements: for less than these, one after the other is as good
 BLOCK = 1024  # elements folded in any order before folding in pairs
 GROUP = 64  # outputs folded one after the other by a thread
-COLUMNS = 1024  # outputs accumulated at once: few enough to stay in the first-level cache
 ROWS = 128  # rows accumulated one after the other before folding in pairs
 
 
@@ -59,7 +57,7 @@ class Fold:
             with np.errstate(over="ignore"):
                 out[...] = totals
             return
-        kept, reduced, outputs, pieces = _arranged(layout, dims)
+        kept, reduced, outputs, pieces = plans.reduction(layout, dims)
         threads = threads_for(layout.size)
         if pieces >= threads:
             group = max(1, min(GROUP, pieces // (4 * threads)))
@@ -67,47 +65,17 @@ class Fold:
         elif pieces:  # too few to go round: share out the rows, and each thread reads whole ones
             parts = allocate((threads, outputs), out.dtype, "reduce", role="workspace")
             self._columns.run(threads, parts, a, kept, reduced, threads, 1)
-            whole = split(contiguous((threads, outputs)), (0,))
+            whole = plans.split(contiguous((threads, outputs)), (0,))
             self._columns.run(1, out, parts, *whole, 1, pieces)
         elif outputs < threads:  # too few to go round: share out the elements of each
             parts = allocate((outputs, threads), out.dtype, "reduce", role="workspace")
             self._rows.run(threads, parts, a, kept, reduced, threads, 1)
-            whole = plan(Layout((outputs,), (1,), 0), Layout((outputs,), (threads,), 0))
-            self._rows.run(1, out, parts, whole, plan(Layout((threads,), (1,), 0)), 1, outputs)
+            whole = plans.iteration(Layout((outputs,), (1,), 0), Layout((outputs,), (threads,), 0))
+            each = plans.iteration(Layout((threads,), (1,), 0))
+            self._rows.run(1, out, parts, whole, each, 1, outputs)
         else:
             group = max(1, min(GROUP, outputs // (4 * threads)))
             self._rows.run(threads, out, a, kept, reduced, 1, group)
-
-
-@lru_cache(maxsize=1024)
-def _arranged(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """The plans, how many outputs there are, and in how many pieces of a row of them.
-
-    0 pieces if outputs do not lie side by side, or else the elements of each do so too.
-    """
-    kept, reduced = split(layout, dims)
-    rows, width = int(kept[0, 0]), int(kept[0, -1])
-    in_rows = kept[2, -1] == 1 and width > 1 and reduced[1, -1] != 1
-    return kept, reduced, rows * width, rows * -(-width // COLUMNS) if in_rows else 0
-
-
-def split(layout: Layout, dims: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The plans (kept, reduced) for folding ``dims`` of an operand into a contiguous output.
-
-    >>> from mtlib.layout import contiguous
-    >>> for table in split(contiguous((2, 4, 3)), (1,)):
-    ...     print(table.tolist())
-    [[2, 2, 3], [0, 3, 1], [0, 12, 1]]
-    [[1, 4], [0, 3]]
-    """
-    kept = [d for d in range(len(layout.shape)) if d not in dims]
-
-    def part(which, offset):
-        shape = tuple(layout.shape[d] for d in which)
-        return Layout(shape, tuple(layout.strides[d] for d in which), offset)
-
-    outputs = part(kept, layout.offset)
-    return plan(contiguous(outputs.shape), outputs), plan(part(dims, 0))
 
 
 def _make_columns(each, f, start):

@@ -11,9 +11,9 @@ from numba.extending import register_jitable
 
 from mtlib.kernels.functions import scalars
 from mtlib.kernels.jit import Kernel, narrow_vectors
+from mtlib.kernels.plans.strided import start_of_row
 from mtlib.kernels.strided import elementwise
 from mtlib.kernels.strided.elementwise import _piece, _piece_shape, _pieces
-from mtlib.kernels.strided.walk import start_of_row
 
 
 def update_kernel(f):
