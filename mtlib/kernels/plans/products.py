@@ -28,6 +28,7 @@ TALL = 6 if VECTOR_BYTES == 32 else 12
 STEP = TALL // 3
 DEPTH = 512
 BLOCK_COLUMNS = 384
+FAR_A, FAR_B = 2048, 4096  # bytes
 
 TINY = 1 << 9  # multiplications below which setting up tiles costs more than they save
 AT_ONCE = 1 << 5  # multiplications that a core does in the time of one scalar operation
@@ -83,16 +84,17 @@ def cut(space, rows):
 
 
 @inlined
-def packs(m: int, a_row: int, a_column: int, b_row: int, b_column: int, itemsize: int):
-    """Whether strips of a, and of b, are slow to read where they lie, a having ``m`` rows.
+def packs(m: int, n: int, a_row: int, a_column: int, b_row: int, b_column: int, itemsize: int):
+    """Whether strips of a (m, k), and of b (k, n), are slow to read where they lie.
 
-    Of a, if neither rows nor columns lie side by side.  Of b, if its columns do not, or if its rows
-    are so far apart that they crowd each other out of the cache.
+    They are if neither rows nor columns lie side by side, or, in b, if columns do not.  And they
+    are if what is read one after the other is so far apart, on a page of memory each, of which
+    there are more than a processor has at hand.  If the strip is used only a few times, though,
+    the copy takes longer than that.
     """
-    return (
-        a_row != 1 and a_column != 1,
-        b_column != 1 or (m >= 4 * TALL and b_row * itemsize >= 4096),
-    )
+    a_far = a_row == 1 and a_column * itemsize > FAR_A and n >= 2 * wide(itemsize)
+    b_far = b_row * itemsize >= FAR_B and m >= 4 * TALL
+    return a_far or (a_row != 1 and a_column != 1), b_far or b_column != 1
 
 
 class Product(NamedTuple):
@@ -134,7 +136,7 @@ def product(a: Layout, b: Layout, itemsize: int) -> Product:
             for x, step in zip((out, a, b), steps, strict=True)
         ]
         tables.append(np.array([(stack, m, k, n), *places], dtype=np.int64))
-    tiny, packed = m * k * n <= TINY, packs(m, *a.strides[-2:], *b.strides[-2:], itemsize)
+    tiny, packed = m * k * n <= TINY, packs(m, n, *a.strides[-2:], *b.strides[-2:], itemsize)
     return Product(
         layout=out,
         tables=tuple(tables),
