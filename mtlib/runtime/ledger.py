@@ -5,8 +5,14 @@ line on it (an :class:`Event`), every array that is made writes another (a :clas
 every figure, byte count and comparison in this suite is read off that page.  Nothing else counts.
 
 Bytes are *measured*: an array is entered when it is made and struck out when Python frees it, so
-``peak_bytes`` is what a memory profiler would have seen.  Reads and writes are *counted*: each
-kernel states, beside its loops, how many elements they load and store.
+``peak_bytes`` is what a memory profiler would have seen.
+
+Reads and writes are *counted*, by one convention for every operation: they are the elements that
+its **plain loop nest** loads and stores, the one in :mod:`mtlib.kernels.plain` or in the docstring
+of its Function, as you would write it.  ``moved`` is the least that any way of computing it has to
+bring in and send back, in bytes: each distinct element of each input and output once.  A product of
+matrices reads each element of its operands many times over; what tiles and caches save is the
+difference of the two.
 
 Time on the ledger is in **ticks**.  Tick 0 is the empty page; each array made or freed is one more
 tick.  ``live_bytes[tick]`` is the memory then held by arrays made since the trace began.
@@ -14,11 +20,13 @@ tick.  ``live_bytes[tick]`` is the memory then held by arrays made since the tra
 
 from __future__ import annotations
 
+import textwrap
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
+from math import prod
 
 import numpy as np
 
@@ -31,10 +39,12 @@ Shape = tuple[int, ...]
 class Event:
     """One operation that ran.
 
-    Shapes and strides are in elements.  ``reads`` and ``writes`` count the element loads and
-    stores of the operation's loops.  ``bytes_allocated`` is what it allocated, workspace included;
-    ``bytes_saved`` is the memory that its ``save_for_backward`` holds on to, each storage counted
-    once in a trace.  ``start`` and ``stop`` are the ticks between which it ran.
+    Shapes and strides are in elements.  ``reads`` and ``writes`` count the elements that the
+    operation's plain loop nest loads and stores; ``moved`` is the bytes that must travel at least,
+    each distinct element of inputs and outputs once.  ``bytes_allocated`` is what it allocated,
+    workspace included.  ``bytes_saved`` is the memory that its ``save_for_backward`` holds on to,
+    each storage counted once in a trace; ``bytes_saved_before`` is the part of it that was there
+    before the trace began.  ``start`` and ``stop`` are the ticks between which it ran.
     """
 
     name: str
@@ -47,8 +57,10 @@ class Event:
     output_strides: tuple[Shape, ...] = ()
     reads: int = 0
     writes: int = 0
+    moved: int = 0
     bytes_allocated: int = 0
     bytes_saved: int = 0
+    bytes_saved_before: int = 0
     stop: int = 0
 
 
@@ -89,8 +101,17 @@ class Trace:
 
     @property
     def saved_bytes(self) -> int:
-        """What ``save_for_backward`` held on to, in bytes, each storage counted once."""
+        """What ``save_for_backward`` held on to, in bytes, each storage counted once.
+
+        Some of it may be older than the trace (parameters, inputs), and then is in no other sum of
+        bytes here: see :attr:`saved_before_bytes`.
+        """
         return sum(event.bytes_saved for event in self.events)
+
+    @property
+    def saved_before_bytes(self) -> int:
+        """The part of :attr:`saved_bytes` that was allocated before the trace began."""
+        return sum(event.bytes_saved_before for event in self.events)
 
     @property
     def allocated_bytes(self) -> int:
@@ -99,13 +120,18 @@ class Trace:
 
     @property
     def reads(self) -> int:
-        """Elements loaded, over all events."""
+        """Elements that the plain loop nests load, over all events."""
         return sum(event.reads for event in self.events)
 
     @property
     def writes(self) -> int:
-        """Elements stored, over all events."""
+        """Elements that the plain loop nests store, over all events."""
         return sum(event.writes for event in self.events)
+
+    @property
+    def moved(self) -> int:
+        """Bytes that must travel at least, over all events: what each brings in and sends back."""
+        return sum(event.moved for event in self.events)
 
     def by_name(self, name: str) -> list[Event]:
         """The events of one operation, in the order in which they ended."""
@@ -153,17 +179,20 @@ class Trace:
 
         self._watched[key] = (weakref.ref(array, on_free), buffer)
 
-    def _saved(self, storage: np.ndarray) -> int:
-        """Enter ``storage`` as held for backward; the bytes that this newly pins."""
-        key = id(storage)
-        if key in self._pinned:
-            return 0
-        if key not in self._watched:  # made before the trace: not ours to count as live
-            self._watch(storage, None, lambda: None)
-        self._pinned.add(key)
-        if (buffer := self._watched[key][1]) is not None:
-            buffer.saved = True
-        return storage.nbytes
+    def _save(self, event: Event, storages: Sequence[np.ndarray]) -> None:
+        """Enter ``storages`` as held for backward by ``event``: those that nothing held before."""
+        for storage in storages:
+            key = id(storage)
+            if key in self._pinned:
+                continue
+            if key not in self._watched:  # made before the trace: not ours to count as live
+                self._watch(storage, None, lambda: None)
+            self._pinned.add(key)
+            event.bytes_saved += storage.nbytes
+            if (buffer := self._watched[key][1]) is None:
+                event.bytes_saved_before += storage.nbytes
+            else:
+                buffer.saved = True
 
 
 @contextmanager
@@ -174,8 +203,11 @@ def trace() -> Iterator[Trace]:
     >>> a, b = mtlib.ones(2, 4), mtlib.ones(4, 3)
     >>> with mtlib.trace() as t:
     ...     c = a @ b
-    >>> [(e.name, e.kind, e.reads, e.writes, e.bytes_allocated) for e in t.events]
-    [('matmul', 'fused', 48, 6, 48)]
+    >>> [(e.name, e.kind, e.reads, e.writes, e.moved, e.bytes_allocated) for e in t.events]
+    [('matmul', 'fused', 48, 6, 208, 48)]
+
+    Reads and writes are those of the plain loop nest: each of the 6 elements of c reads 4 of a and
+    4 of b.  The 26 elements of a, b and c, of 8 bytes each, must be moved in any case.
 
     Traces nest: an outer one records what an inner one does too.
     """
@@ -205,17 +237,18 @@ def record_saved(storages: Sequence[np.ndarray]) -> None:
     """Enter storages as held for backward by the operation that ended last."""
     for page in thread.mode.traces:
         if page.events:
-            page.events[-1].bytes_saved += sum(page._saved(storage) for storage in storages)
+            page._save(page.events[-1], storages)
 
 
 class Recording:
     """One running operation: a line being written on each open trace.
 
     ``with Recording(name, kind, inputs) as recording:`` enters what is allocated inside as its own;
-    an operation that raises leaves no line.  ``inputs`` have a ``.shape`` and ``.strides``.
+    an operation that raises leaves no line.  ``inputs`` are tensors.
     """
 
     def __init__(self, name: str, kind: str, inputs: Sequence) -> None:
+        self.inputs = inputs
         shapes = tuple(x.shape for x in inputs)
         strides = tuple(x.strides for x in inputs)
         self.pages = thread.mode.traces
@@ -231,12 +264,16 @@ class Recording:
         self, outputs: Sequence, saved: Sequence[np.ndarray], traffic: tuple[int, int]
     ) -> None:
         """What came of it: the outputs, the storages it saved, the elements (read, written)."""
+        reads, writes = traffic
+        known = {id(x.storage) for x in (*self.inputs, *outputs)}
+        beside = [storage for storage in saved if id(storage) not in known]  # made for backward
+        moved = _least(self.inputs, reads) + _least([*outputs, *beside], writes)
         for page, line, seen in zip(self.pages, self.lines, self.seen, strict=True):
             line.output_shapes = tuple(x.shape for x in outputs)
             line.output_strides = tuple(x.strides for x in outputs)
-            line.bytes_saved = sum(page._saved(storage) for storage in saved)
+            page._save(line, saved)
             if len(page.events) == seen:  # else it was made of other operations, which count
-                line.reads, line.writes = traffic
+                line.reads, line.writes, line.moved = reads, writes, moved
 
     def __enter__(self) -> Recording:
         return self
@@ -249,10 +286,34 @@ class Recording:
                 page.events.append(line)
 
 
+def _least(operands: Sequence, count: int) -> int:
+    """Bytes of the distinct elements of ``operands``, of which ``count`` are loaded or stored.
+
+    What is stretched has stride 0 and lies in memory once.  If fewer elements are loaded or stored
+    than there are, as of what is overwritten, no more than those have to travel.
+    """
+    elements = [_distinct(x) for x in operands]
+    nbytes = sum(n * x.dtype.itemsize for n, x in zip(elements, operands, strict=True))
+    return min(nbytes, count * max((x.dtype.itemsize for x in operands), default=0))
+
+
+def _distinct(x) -> int:
+    """How many places in memory ``x`` has."""
+    if isinstance(x, np.ndarray):
+        return x.size
+    apart = [(n, abs(step)) for n, step in zip(x.shape, x.strides, strict=True) if step]
+    extent = 1 + sum((n - 1) * step for n, step in apart)
+    return min(prod(n for n, _ in apart), extent) if prod(x.shape) else 0
+
+
 # --- Reading it -----------------------------------------------------------------------------------
 
 _WORDS = ("operation", "kind", "phase", "inputs", "output")
-_NUMBERS = ("reads", "writes", "bytes", "saved")
+_NUMBERS = ("reads", "writes", "moved", "bytes", "saved")
+_CONVENTION = (
+    "reads, writes: elements that the plain loop nest loads and stores; "
+    "moved: bytes that must travel at least; bytes: allocated; saved: held for backward"
+)
 
 
 def _rows(page: Trace) -> list[tuple[str, ...]]:
@@ -261,25 +322,29 @@ def _rows(page: Trace) -> list[tuple[str, ...]]:
     for e in page.events:
         inputs = " ".join(map(_compact, e.input_shapes))
         output = " ".join(map(_compact, e.output_shapes))
-        counts = (e.reads, e.writes, e.bytes_allocated, e.bytes_saved)
+        counts = (e.reads, e.writes, e.moved, e.bytes_allocated, e.bytes_saved)
         rows.append((e.name, e.kind, e.phase, inputs, output, *(f"{n:,}" for n in counts)))
-    totals = (page.reads, page.writes, page.allocated_bytes, page.saved_bytes)
+    totals = (page.reads, page.writes, page.moved, page.allocated_bytes, page.saved_bytes)
     rows.append(("total", "", "", "", "", *(f"{n:,}" for n in totals)))
     return rows
 
 
 def _table(page: Trace) -> str:
     rows = _rows(page)
+    lines = textwrap.wrap(_CONVENTION, 88)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
     for row in rows:
         cells = [
             cell.ljust(width) if i < len(_WORDS) else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    lines.append(f"peak {page.peak_bytes:,} bytes")
-    return "\n".join(lines)
+    return "\n".join([*lines, _last_line(page)])
+
+
+def _last_line(page: Trace) -> str:
+    line, before = f"peak {page.peak_bytes:,} bytes", page.saved_before_bytes
+    return f"{line}; {before:,} of the saved bytes are older than the trace" if before else line
 
 
 def _html(page: Trace) -> str:
@@ -293,7 +358,7 @@ def _html(page: Trace) -> str:
 
     body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
     return (
-        f'<table cellpadding="4"><caption>peak {page.peak_bytes:,} bytes</caption>'
+        f'<table cellpadding="4"><caption>{_CONVENTION}<br>{_last_line(page)}</caption>'
         f"<thead><tr>{line(heading, 'th')}</tr></thead><tbody>{body}</tbody></table>"
     )
 

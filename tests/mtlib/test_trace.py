@@ -244,6 +244,70 @@ def test_a_trace_is_of_its_thread():
         check_ledger(page)
 
 
+def moved(call) -> list[int]:
+    with mtlib.trace() as t:
+        call()
+    assert t.moved == sum(e.moved for e in t.events)
+    return [e.moved for e in t.events]
+
+
+class TestMoved:
+    """Each distinct element of each input and output once, in bytes."""
+
+    A, B = mtlib.ones(2, 4), mtlib.ones(4, 3, dtype="float32")
+
+    def test_of_a_product_each_element_once(self):
+        assert moved(lambda: self.A.to("float32") @ self.B) == [8 * 12, 4 * (8 + 12 + 6)]
+
+    @pytest.mark.parametrize(
+        "call",
+        [lambda a: a.T, lambda a: a[1:], lambda a: a.view(8), lambda a: a.expand(3, 2, 4)],
+    )
+    def test_a_view_moves_nothing(self, call):
+        assert moved(lambda: call(self.A)) == [0]
+
+    def test_what_is_stretched_lies_in_memory_once(self):
+        row = mtlib.ones(4)
+        assert moved(lambda: self.A * row) == [0, 8 * (8 + 4 + 8)]  # the view, and the product
+        assert moved(lambda: mtlib.ones(1).expand(1 << 20).sum()) == [0, 8 * (1 + 1)]
+
+    def test_windows_that_overlap(self):
+        windows = np.lib.stride_tricks.sliding_window_view(np.ones(10), 3)
+        assert moved(lambda: mtlib.from_numpy(windows).exp()) == [8 * (10 + 24)]
+
+    def test_no_elements(self):
+        assert moved(lambda: mtlib.ones(0, 3) + mtlib.ones(0, 3)) == [0]
+
+    def test_what_is_overwritten_is_not_brought_in(self):
+        x = mtlib.zeros(5)
+        assert moved(lambda: x.copy_(mtlib.ones(5))) == [8 * (5 + 5)]
+        assert moved(lambda: x.add_(mtlib.ones(5))) == [8 * (5 + 5 + 5)]
+
+    def test_what_is_made_for_backward_is_sent_too(self):
+        x = mtlib.rand(3, 4, requires_grad=True)
+        assert moved(lambda: mtlib.fused.softmax(x, 1)) == [8 * (12 + 12)]  # its result is all
+        (nbytes,) = moved(lambda: mtlib.fused.layer_norm(x, 4))
+        assert nbytes == 8 * (12 + 12 + 3 * 3)  # three numbers for each row
+
+    def test_what_is_made_of_other_operations_moves_nothing_itself(self):
+        class Twice(mtlib.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x + x
+
+        assert moved(lambda: Twice.apply(self.A)) == [8 * 24, 0]
+
+
+def test_what_was_saved_and_older_is_told_apart():
+    a = mtlib.ones(2, 4, requires_grad=True)
+    with mtlib.trace() as t:
+        (a * 3).exp()
+    mul, exp = t.by_name("mul"), t.by_name("exp")
+    assert (mul[0].bytes_saved, mul[0].bytes_saved_before) == (64 + 8, 64)  # a, and 3 made a tensor
+    assert (exp[0].bytes_saved, exp[0].bytes_saved_before) == (64, 0)
+    assert (t.saved_bytes, t.saved_before_bytes) == (136, 64)
+
+
 def test_off_nothing_is_kept():
     assert mode.thread.mode.traces == ()
     with mtlib.trace() as t:
@@ -261,13 +325,16 @@ class TestReading:
 
     def test_as_text(self, page):
         lines = str(page).splitlines()
-        words = [" ".join(line.split()) for line in lines]
-        assert words[0] == "operation kind phase inputs output reads writes bytes saved"
-        assert words[1] == "matmul fused forward (20,4) (4,3) (20,3) 480 60 480 736"
-        assert words[2] == "sum reduce forward (20,3) () 60 1 8 0"
-        assert lines[-2].startswith("total  ")
-        assert lines[-1] == f"peak {page.peak_bytes:,} bytes"
-        assert len({len(line) for line in lines[:-1]}) == 1  # the columns are flush
+        convention, table, last = lines[:2], lines[2:-1], lines[-1]
+        assert " ".join(convention).startswith("reads, writes: elements that the plain loop nest")
+        words = [" ".join(line.split()) for line in table]
+        assert words[0] == "operation kind phase inputs output reads writes moved bytes saved"
+        assert words[1] == "matmul fused forward (20,4) (4,3) (20,3) 480 60 1,216 480 736"
+        assert words[2] == "sum reduce forward (20,3) () 60 1 488 8 0"
+        assert table[-1].startswith("total  ")
+        assert len({len(line) for line in table}) == 1  # the columns are flush
+        before = "736 of the saved bytes are older than the trace"
+        assert last == f"peak {page.peak_bytes:,} bytes; {before}"
         assert not any(line != line.rstrip() for line in lines)
 
     def test_as_html(self, page):
@@ -276,7 +343,8 @@ class TestReading:
         assert html.startswith("<table")
         assert html.endswith("</table>")
         assert html.count("<tr>") == len(page.events) + 2
-        assert f"peak {page.peak_bytes:,} bytes" in html
+        assert f"peak {page.peak_bytes:,} bytes; 736 of the saved bytes are older" in html
+        assert "moved: bytes that must travel at least" in html
         assert "&lt;b&gt;&amp;" in html
         assert "<b>" not in html
         assert '<td align="right">480</td>' in html
