@@ -17,6 +17,7 @@ endif
 CHAPTERS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
 LAB_FLAGS ?=
 QUICK := # on the command line only
+ONLY := # so is this
 
 VENV_PYTHON := .venv/bin/python
 
@@ -66,13 +67,22 @@ test notebooks: export NUMBA_DISABLE_JIT := 0
 QUICK_TESTS := tests/test_architecture.py tests/test_readme.py tests/mt_diagrams tests/notebooks \
   tests/mtlib/test_exercises.py tests/mtlib/test_fusion_calls.py mtlib diagrams notebooks
 
+ONLY_mtlib := tests/mtlib mtlib
+ONLY_figures := tests/mt_diagrams diagrams/mt_diagrams
+ONLY_notebooks := tests/notebooks notebooks
+ifneq ($(ONLY),)
+$(if $(ONLY_$(ONLY)),,$(error test: ONLY=$(ONLY) is none of mtlib, figures and notebooks))
+endif
+
 # Files of tests are dealt out to the cores; the tests of a file stay together.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-test: setup ## every check: ruff, then tests, doctests and notebooks (QUICK=1 runs a part)
+test: setup ## every check: ruff, tests, doctests, notebooks (QUICK=1, ONLY=mtlib|figures|notebooks: parts)
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
-ifneq ($(filter-out 0,$(QUICK)),)
+ifneq ($(ONLY),)
+	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(ONLY_$(ONLY))
+else ifneq ($(filter-out 0,$(QUICK)),)
 	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(QUICK_TESTS)
 else
 	$(VENV_PYTHON) -m coverage erase

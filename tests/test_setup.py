@@ -11,20 +11,13 @@ from pathlib import Path
 import pytest
 
 import environment
-import pythons
+
+from .stubs import FAILS, stub
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 AWKWARD = "it's a folder, é #5 %d"
-
-
-def stub(path, *lines):
-    """A command made of lines of shell."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
-    path.chmod(0o755)
-    return path
 
 
 RECORDS = f"""exec '{sys.executable}' -I -c '
@@ -58,8 +51,6 @@ def make(tmp_path):
 
 
 # The Python that it takes
-
-FAILS = 'echo "pyenv: command not found" >&2; exit 127'
 
 
 def taken(calls):
@@ -167,6 +158,7 @@ LEAKS = {
     "PY_COLORS": "1",
     "GIT_DIR": "/elsewhere",
     "QUICK": "1",
+    "ONLY": "mtlib",
 }
 
 
@@ -180,8 +172,9 @@ def test_nothing_leaks_in_from_the_shell(make, target):
         assert calls
 
     def environments(calls):
-        # Make's own count of levels and the like are the same in both; QUICK is looked at by make.
-        return [{k: v for k, v in env.items() if k != "QUICK"} for _, env in calls]
+        # Make's own count of levels and the like are the same in both; make looks at these two.
+        ours = {"QUICK", "ONLY"}
+        return [{k: v for k, v in env.items() if k not in ours} for _, env in calls]
 
     searched = [said for said, _ in leaky[1] if said[1:3] == ["-I", "-c"]]
     done = [call for call in leaky[1] if call[0] not in searched]
@@ -191,6 +184,24 @@ def test_nothing_leaks_in_from_the_shell(make, target):
     assert environments(done) == environments(
         [call for call in plain[1] if call[0][1:3] != ["-I", "-c"]]
     )  # the same variables
+
+
+def test_a_part_of_the_tests(make):
+    """What ``ONLY`` names, which is a part of the whole; anything else is refused at once."""
+    stub(make.path / "python3.13", RECORDS)
+    configured = re.search(r"^testpaths = (.*)$", (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    for name in ("mtlib", "figures", "notebooks"):
+        ended, calls = make("test", f"ONLY={name}")
+        assert ended.returncode == 0, ended.stderr
+        paths = calls[-1][0][calls[-1][0].index("loadfile") + 1 :]
+        assert paths
+        for path in paths:
+            assert (ROOT / path).is_dir()
+            assert path.startswith("tests/") or f'"{path}"' in configured
+    ended, calls = make("test", "ONLY=figure")
+    assert ended.returncode != 0
+    assert "ONLY=figure is none of mtlib, figures and notebooks" in ended.stderr
+    assert not calls
 
 
 def test_a_readers_own_settings_of_jupyterlab_are_kept(make):
@@ -359,55 +370,3 @@ def test_a_set_up_from_first_to_last(project):
     project = project.rename(project.with_name("moved"))
     assert set_up(project).stdout
     assert imported_from().startswith(str(project / ".venv"))
-
-
-# The tests on each Python
-
-
-def test_every_supported_python_is_looked_for():
-    (in_makefile,) = re.findall(r"^SUPPORTED := (.+)$", MAKEFILE, re.MULTILINE)
-    assert in_makefile.split() == pythons.supported()[::-1]
-
-
-def test_a_shim_that_fails_is_passed_over_for_what_pyenv_keeps(tmp_path, monkeypatch):
-    own = "{}.{}".format(*sys.version_info)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
-    stub(tmp_path / "bin" / f"python{own}", FAILS)
-    assert pythons.find(own) is None
-    works = f'exec "{sys.executable}" "$@"'
-    older = stub(tmp_path / "versions" / f"{own}.9" / "bin" / f"python{own}", works)
-    assert pythons.find(own) == str(older)
-    newer = stub(tmp_path / "versions" / f"{own}.10" / "bin" / f"python{own}", works)
-    assert pythons.find(own) == str(newer)
-    stub(tmp_path / "versions" / "2.7.1" / "bin" / "python2.7", works)
-    assert pythons.find("2.7") is None  # it says that it is another
-
-
-@pytest.mark.parametrize("git", [True, False])
-def test_a_copy_has_what_a_clone_would_have(tmp_path, monkeypatch, git):
-    monkeypatch.setenv("PATH", os.environ["PATH"] if git else "")
-    pythons.copy(tmp_path / "copy")
-    for name in ("Makefile", "mtlib/__init__.py", "notebooks", "tests/test_setup.py", ".ci/run"):
-        assert (tmp_path / "copy" / name).exists()
-    assert not (tmp_path / "copy" / ".venv").exists()
-    assert not list((tmp_path / "copy").rglob("__pycache__"))
-
-
-def test_one_failure_fails_the_whole(monkeypatch, capfd):
-    def copy(folder):
-        folder.mkdir()
-        (folder / "Makefile").write_text("test:\n\t@echo $(QUICK) && test $(PYTHON) != 3.12\n")
-
-    monkeypatch.setattr(pythons, "copy", copy)
-    monkeypatch.setattr(pythons, "supported", lambda: ["3.10", "3.11", "3.12", "3.13"])
-    monkeypatch.setattr(pythons, "find", lambda version: None if version == "3.11" else version)
-    monkeypatch.setattr(sys, "version_info", (3, 10, 1))
-    assert pythons.main([]) == 1
-    assert capfd.readouterr().out.endswith(
-        "Python 3.10: passed\nPython 3.11: not found\nPython 3.12: failed\nPython 3.13: passed\n"
-    )
-    assert pythons.main(["--quick"]) == 1
-    printed = capfd.readouterr().out
-    assert "Python 3.10" not in printed
-    assert "1\n" in printed
