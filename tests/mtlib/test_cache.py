@@ -12,11 +12,11 @@ from .processes import copy_of_mtlib, python, run
 SUM = """
 import numpy as np
 import mtlib
-from mtlib.kernels.strided import elementwise
+from mtlib.ops import zips
 
 t = mtlib.arange(4)
 a = t[1:]
-print((a + a).tolist(), sum(elementwise.add.serial.stats.cache_hits.values()))
+print((a + a).tolist(), sum(zips.Add.kernel.serial.stats.cache_hits.values()))
 print(mtlib.__file__)
 """
 
@@ -101,7 +101,7 @@ class TestNowhereToWrite:
 
 TWO = """
 import mtlib
-from mtlib.kernels.strided import elementwise
+from mtlib.ops import zips
 a, b = mtlib.tensor([6.0]), mtlib.tensor([2.0])
 calls = {"mul": lambda: a * b, "div": lambda: a / b}
 """
@@ -172,7 +172,8 @@ def test_processes_that_compile_at_once_do_not_get_each_others_kernels(tmp_path)
     ]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda script: run(script, **environment), scripts))
-    hits = "[sum(getattr(elementwise, n).serial.stats.cache_hits.values()) for n in calls]"
+    kernels = "[zips.Mul.kernel, zips.Div.kernel]"
+    hits = f"[sum(kernel.serial.stats.cache_hits.values()) for kernel in {kernels}]"
     after = TWO + f"print(calls['mul']().item(), calls['div']().item(), {hits})"
     assert run(after, **environment) == "12.0 3.0 [1, 1]\n"
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pickle
 import pkgutil
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 import mtlib
 import mtlib.ops
 from mtlib.autograd import Differentiable
+from mtlib.ops.elementwise import FUNCTIONS
+from mtlib.ops.inplace import Copy_, InPlace
 
 from .operations import (
     COMPARISONS,
     COMPOSITES,
     ELSEWHERE,
+    IN_PLACE,
     LOGIC,
     MAPS,
     PLACES,
@@ -25,7 +29,7 @@ from .operations import (
     public_functions,
 )
 
-TABLE = [*MAPS, *ZIPS, WHERE, *COMPARISONS, *LOGIC, *REDUCTIONS, *VIEWS]
+TABLE = [*MAPS, *ZIPS, WHERE, *COMPARISONS, *LOGIC, *IN_PLACE, *REDUCTIONS, *VIEWS]
 SILENT = {"__slots__", "__doc__", "__module__", "__weakref__", "__dict__"}
 
 
@@ -33,7 +37,7 @@ def _public() -> dict[str, object]:
     """Name and value of all that a reader can reach."""
     found = {name: getattr(mtlib, name) for name in mtlib.__all__}
     for info in pkgutil.iter_modules(mtlib.ops.__path__):
-        if info.name not in ("aliases", "operands"):  # they help the others
+        if info.name not in ("aliases", "elementwise", "operands"):  # they help the others
             found |= public_functions(importlib.import_module(f"mtlib.ops.{info.name}"))
     found |= public_functions(mtlib.naive) | public_functions(mtlib.fused)
     for cls in (Differentiable, mtlib.Tensor):
@@ -87,17 +91,9 @@ def test_what_is_tested_elsewhere_is_named_there(name, module):
         "Tensor.__bool__": "bool(",
         "Tensor.__float__": "float(",
         "Tensor.__format__": ":.2f",
-        "Tensor.__iadd__": "operator.iadd",
-        "Tensor.__iand__": "operator.iand",
-        "Tensor.__imul__": "operator.imul",
-        "Tensor.__ixor__": "operator.ixor",
         "Tensor.__init__": "Tensor(",
         "Tensor.__int__": "int(",
-        "Tensor.__ior__": "operator.ior",
-        "Tensor.__ipow__": "operator.ipow",
-        "Tensor.__isub__": "operator.isub",
         "Tensor.__iter__": "for ",
-        "Tensor.__itruediv__": "operator.itruediv",
         "Tensor.__len__": "len(",
         "Tensor.__matmul__": " @ ",
         "Tensor.__rmatmul__": " @ ",
@@ -127,7 +123,29 @@ def test_every_public_name_has_an_example():
 
 
 def test_methods_and_functions_are_one():
-    for name in ("exp", "log", "sqrt", "relu", "sigmoid", "tanh", "gelu", "maximum", "minimum"):
-        assert getattr(mtlib, name) is getattr(mtlib.Tensor, name)
+    for function, operation in FUNCTIONS.items():
+        name, in_place = function.name, issubclass(function, InPlace)
+        if in_place or not function.symbol:
+            assert getattr(mtlib.Tensor, name) is operation
+        if not in_place and not function.symbol:
+            assert name in mtlib.__all__, f"{name} is missing from mtlib/__init__.py"
+            assert getattr(mtlib, name) is operation
     assert mtlib.matmul is mtlib.Tensor.matmul is mtlib.fused.matmul
     assert mtlib.methods.Tensor is mtlib.Tensor
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_every_operation_on_elements_has_a_row(function):
+    """Where what follows from it is seen to be what it should be."""
+    overwriting = function is Copy_
+    rows = [row for row in TABLE if getattr(row, "function", None) is function]
+    assert rows or overwriting, f"{function.name} has no row in tests/mtlib/operations.py"
+    operation = FUNCTIONS[function]
+    home = importlib.import_module(function.__module__)
+    assert getattr(home, function.name) is operation
+    assert pickle.loads(pickle.dumps(operation)) is operation
+    assert (operation.__name__, operation.__doc__) == (function.name, function.__doc__)
+    assert (
+        list(inspect.signature(operation).parameters)
+        == ["a", "b"][: 1 + (function.kind == "zip" or overwriting)]
+    )

@@ -1,0 +1,128 @@
+"""What operations on elements share: maps of one operand, zips of two (or three).
+
+An operation says what is its own, and the rest follows from it::
+
+    class Exp(Map):
+        \"""eᵃ: y = eᵃ, and so is dy/da.  (Then an example.)\"""
+
+        name, kernel, saves = "exp", map_kernel(transcendental.exp, costly=True), "result"
+
+        @staticmethod
+        def backward(ctx, d):
+            (y,) = ctx.saved_tensors
+            return d * y
+
+
+    exp = Exp.function()
+
+What follows: its forward, the function that is called, with this docstring, the method or operator
+of :class:`Tensor` (:mod:`mtlib.methods`), and how ``fuse`` writes it in a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from mtlib.autograd import Function
+from mtlib.kernels.strided.walk import plan
+from mtlib.layout import Layout, dense_like
+from mtlib.ops.operands import operands
+from mtlib.runtime.memory import allocate
+from mtlib.tensor import BOOL, Tensor
+
+FUNCTIONS: dict[type[Function], Callable] = {}  # what is called for each, as far as it follows
+
+
+def run(kernel, name: str, *operands: Tensor, dtype: np.dtype | None = None) -> Tensor:
+    """A new tensor filled by ``kernel`` from operands of one shape; of the last's dtype if None."""
+    layout, table, size = _together(*[x.layout for x in operands])
+    out = Tensor(allocate(layout.shape, dtype or operands[-1].storage.dtype, name), layout)
+    if size:
+        kernel(out.storage, *[x.storage for x in operands], table, work=size)
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _together(*layouts: Layout) -> tuple[Layout, np.ndarray, int]:
+    """For operands that lie so: how the result lies, the plan for all of them, and their size."""
+    layout = dense_like(*layouts)
+    return layout, plan(layout, *layouts), layout.size
+
+
+class Elementwise(Function):
+    """An operation that runs its ``kernel`` on operands of one shape and dtype.
+
+    ``saves`` is what backward needs: "operands", "result" or nothing.  ``symbol`` is its operator
+    in Python, if it has one.  It ``takes`` "numbers", among which bools count as 0 and 1; "bools"
+    alone; or "both", and then :meth:`of_bools` says what it means of bools.
+    """
+
+    kernel: Callable
+    saves = ""
+    symbol = ""
+    takes = "numbers"
+
+    @staticmethod
+    def forward(ctx, *operands):
+        function = ctx.function
+        out = run(function.kernel, function.name, *operands)
+        if function.saves == "operands":
+            ctx.save_for_backward(*operands)
+        elif function.saves == "result":
+            ctx.save_for_backward(out)
+        return out
+
+    @classmethod
+    def of_bools(cls, *operands: Tensor) -> Tensor:
+        """What it gives if all operands are bools, for one that takes both."""
+        return cls.apply(*operands)
+
+    @classmethod
+    def called(cls, operation: Callable) -> Callable:
+        """``operation``, named and described as this Function is, for users to call."""
+        operation.__name__ = operation.__qualname__ = cls.name
+        operation.__module__, operation.__doc__ = cls.__module__, cls.__doc__
+        FUNCTIONS[cls] = operation
+        return operation
+
+
+class Map(Elementwise):
+    """An operation on each element by itself."""
+
+    kind = "map"
+
+    @classmethod
+    def function(cls) -> Callable[..., Tensor]:
+        """What users call: it makes a tensor of what it is given, and applies this Function."""
+
+        def operation(a) -> Tensor:
+            if isinstance(a, Tensor) and a.storage.dtype != BOOL and cls.takes != "bools":
+                return cls.apply(a)  # as most are: then nothing is to be done
+            (a,) = operands(cls.name, a, takes=cls.takes)
+            return (cls.of_bools if a.storage.dtype == BOOL else cls.apply)(a)
+
+        return cls.called(operation)
+
+
+class Zip(Elementwise):
+    """An operation on the elements that meet at one place of its operands.
+
+    They are broadcast first.  That is a view operation of its own
+    (:class:`mtlib.ops.views.Expand`), with a backward of its own, so derivatives of zips take their
+    operands to be of one shape.
+    """
+
+    kind = "zip"
+
+    @classmethod
+    def function(cls) -> Callable[..., Tensor]:
+        """What users call: it makes operands of what it is given, and applies this Function."""
+
+        def operation(a, b) -> Tensor:
+            a, b = operands(cls.name, a, b, takes=cls.takes)
+            return (cls.of_bools if a.storage.dtype == BOOL else cls.apply)(a, b)
+
+        return cls.called(operation)
