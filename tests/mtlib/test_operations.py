@@ -6,11 +6,14 @@ import pickle
 import pkgutil
 from pathlib import Path
 
+import numba
 import pytest
+from numba import types
 
 import mtlib
 import mtlib.ops
 from mtlib.autograd import Differentiable
+from mtlib.fusion.primitives import CALLED, OF_ELEMENTS, WIDE
 from mtlib.ops.elementwise import FUNCTIONS
 from mtlib.ops.inplace import Copy_, InPlace
 
@@ -149,3 +152,17 @@ def test_every_operation_on_elements_has_a_row(function):
         list(inspect.signature(operation).parameters)
         == ["a", "b"][: 1 + (function.kind == "zip" or overwriting)]
     )
+
+
+OF_NUMBERS = [f for f in OF_ELEMENTS if f.takes != "bools" and f.name in CALLED]
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="asks how functions are compiled")
+@pytest.mark.parametrize("function", OF_NUMBERS, ids=lambda function: function.__name__)
+def test_fuse_knows_what_of_float32_is_computed_in_float64(function):
+    f, name = function.kernel.function, function.name
+    call = [lambda x: f(x), lambda x, y: f(x, y), lambda x, y, z: f(x, y, z)]
+    count = f.__code__.co_argcount
+    kernel = numba.njit((types.float32,) * count)(call[count - 1])
+    wide = kernel.nopython_signatures[0].return_type == types.float64
+    assert wide == (name in WIDE), f"whether {name} is in WIDE of mtlib/fusion/primitives.py"
