@@ -15,7 +15,7 @@ import numpy as np
 
 from mtlib import fused
 from mtlib.ops import inplace, maps, reductions, views, zips
-from mtlib.ops.elementwise import FUNCTIONS, Elementwise
+from mtlib.ops.elementwise import OPERATIONS, Elementwise
 from mtlib.tensor import Tensor
 
 Tensor.view = views.view
@@ -80,7 +80,7 @@ def _hang(function: type[Elementwise], operation: Callable) -> None:
             setattr(Tensor, f"__r{word}__", right)
 
 
-for _function, _operation in FUNCTIONS.items():
+for _function, _operation in OPERATIONS.items():
     _hang(_function, _operation)
 
 Tensor.__matmul__, Tensor.__rmatmul__ = _operator(fused.matmul)

@@ -51,7 +51,7 @@ class Written:
 
 def _written(name: str) -> Written:
     kernel, symbol = KERNELS[name], INFIX.get(name)
-    places = [f"{{{i}}}" for i in range(kernel.function.__code__.co_argcount)]
+    places = [f"{{{i}}}" for i in range(kernel.scalar.__code__.co_argcount)]
     if symbol and len(places) == 1:
         return Written(f"{symbol}{{0}}", 7)
     if symbol:
@@ -65,7 +65,7 @@ WRITTEN = {name: Written("{0}") for name in ("to", "contiguous", "copy")}
 WRITTEN |= {name: _written(name) for name in KERNELS}
 
 # What those that are written as calls call.
-CALLED = {name: kernel.function for name, kernel in KERNELS.items() if name not in INFIX}
+CALLED = {name: kernel.scalar for name, kernel in KERNELS.items() if name not in INFIX}
 CALLED |= {f"{name}_by": kernel.by for name, kernel in KERNELS.items() if hasattr(kernel, "by")}
 
 # What a reduction starts from, and the function that it folds with.

@@ -3,7 +3,7 @@
 An operation says what is its own, and the rest follows from it::
 
     class Exp(Map):
-        \"""eᵃ: y = eᵃ, and so is dy/da.  (Then an example.)\"""
+        \"""y = eᵃ, and so is dy/da.  (Here follows an example.)\"""
 
         name, kernel, saves = "exp", map_kernel(transcendental.exp, costly=True), "result"
 
@@ -13,10 +13,10 @@ An operation says what is its own, and the rest follows from it::
             return d * y
 
 
-    exp = Exp.function()
+    exp = Exp.operation()
 
-What follows: its forward, the function that is called, with this docstring, the method or operator
-of :class:`Tensor` (:mod:`mtlib.methods`), and how ``fuse`` writes it in a loop.
+What follows: its forward, the function that users call, with this docstring, the method or operator
+of tensors (:mod:`mtlib.methods`), and how ``fuse`` writes it in a loop.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from functools import lru_cache
 import numpy as np
 
 from mtlib.autograd import Function
+from mtlib.kernels.strided.elementwise import ElementKernel, PowerKernel
 from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, dense_like
 from mtlib.ops.operands import operands
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor
 
-FUNCTIONS: dict[type[Function], Callable] = {}  # what is called for each, as far as it follows
+OPERATIONS: dict[type[Function], Callable] = {}  # what users call, by the Function behind it
 
 
 def run(kernel, name: str, *operands: Tensor, dtype: np.dtype | None = None) -> Tensor:
@@ -60,7 +61,7 @@ class Elementwise(Function):
     alone; or "both", and then :meth:`of_bools` says what it means of bools.
     """
 
-    kernel: Callable
+    kernel: ElementKernel | PowerKernel
     saves = ""
     symbol = ""
     takes = "numbers"
@@ -81,12 +82,12 @@ class Elementwise(Function):
         return cls.apply(*operands)
 
     @classmethod
-    def called(cls, operation: Callable) -> Callable:
-        """``operation``, named and described as this Function is, for users to call."""
-        operation.__name__ = operation.__qualname__ = cls.name
-        operation.__module__, operation.__doc__ = cls.__module__, cls.__doc__
-        FUNCTIONS[cls] = operation
-        return operation
+    def public(cls, call: Callable) -> Callable:
+        """``call``, named and described as this Function is."""
+        call.__name__ = call.__qualname__ = cls.name
+        call.__module__, call.__doc__ = cls.__module__, cls.__doc__
+        OPERATIONS[cls] = call
+        return call
 
 
 class Map(Elementwise):
@@ -95,16 +96,16 @@ class Map(Elementwise):
     kind = "map"
 
     @classmethod
-    def function(cls) -> Callable[..., Tensor]:
+    def operation(cls) -> Callable[..., Tensor]:
         """What users call: it makes a tensor of what it is given, and applies this Function."""
 
-        def operation(a) -> Tensor:
+        def call(a) -> Tensor:
             if isinstance(a, Tensor) and a.storage.dtype != BOOL and cls.takes != "bools":
                 return cls.apply(a)  # as most are: then nothing is to be done
             (a,) = operands(cls.name, a, takes=cls.takes)
             return (cls.of_bools if a.storage.dtype == BOOL else cls.apply)(a)
 
-        return cls.called(operation)
+        return cls.public(call)
 
 
 class Zip(Elementwise):
@@ -118,11 +119,11 @@ class Zip(Elementwise):
     kind = "zip"
 
     @classmethod
-    def function(cls) -> Callable[..., Tensor]:
+    def operation(cls) -> Callable[..., Tensor]:
         """What users call: it makes operands of what it is given, and applies this Function."""
 
-        def operation(a, b) -> Tensor:
+        def call(a, b) -> Tensor:
             a, b = operands(cls.name, a, b, takes=cls.takes)
             return (cls.of_bools if a.storage.dtype == BOOL else cls.apply)(a, b)
 
-        return cls.called(operation)
+        return cls.public(call)

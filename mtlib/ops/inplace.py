@@ -42,13 +42,13 @@ class InPlace(Zip):
         return _write(ctx, function.kernel.in_place, a, b)
 
     @classmethod
-    def function(cls) -> Callable[..., Tensor]:
+    def operation(cls) -> Callable[..., Tensor]:
         """What users call: it changes its first argument, and returns it."""
 
-        def operation(a: Tensor, b) -> Tensor:
+        def call(a: Tensor, b) -> Tensor:
             return _change(cls, a, b)
 
-        return cls.called(operation)
+        return cls.public(call)
 
 
 def _write(ctx, kernel, a: Tensor, b: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class Add_(InPlace, Add):
     name = "add_"
 
 
-add_ = Add_.function()
+add_ = Add_.operation()
 
 
 class Sub_(InPlace, Sub):
@@ -187,7 +187,7 @@ class Sub_(InPlace, Sub):
     name = "sub_"
 
 
-sub_ = Sub_.function()
+sub_ = Sub_.operation()
 
 
 class Mul_(InPlace, Mul):
@@ -203,7 +203,7 @@ class Mul_(InPlace, Mul):
     name = "mul_"
 
 
-mul_ = Mul_.function()
+mul_ = Mul_.operation()
 
 
 class Div_(InPlace, Div):
@@ -219,7 +219,7 @@ class Div_(InPlace, Div):
     name = "div_"
 
 
-div_ = Div_.function()
+div_ = Div_.operation()
 
 
 class Pow_(InPlace, Pow):
@@ -235,7 +235,7 @@ class Pow_(InPlace, Pow):
     name = "pow_"
 
 
-pow_ = Pow_.function()
+pow_ = Pow_.operation()
 
 
 class And_(InPlace, And):
@@ -251,7 +251,7 @@ class And_(InPlace, And):
     name = "logical_and_"
 
 
-logical_and_ = And_.function()
+logical_and_ = And_.operation()
 
 
 class Or_(InPlace, Or):
@@ -267,7 +267,7 @@ class Or_(InPlace, Or):
     name = "logical_or_"
 
 
-logical_or_ = Or_.function()
+logical_or_ = Or_.operation()
 
 
 class Xor_(InPlace, Xor):
@@ -283,7 +283,7 @@ class Xor_(InPlace, Xor):
     name = "logical_xor_"
 
 
-logical_xor_ = Xor_.function()
+logical_xor_ = Xor_.operation()
 
 
 # --- Overwriting ----------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ class Copy_(_Overwrite):
     name = "copy_"
 
 
-copy_ = Copy_.function()
+copy_ = Copy_.operation()
 
 
 class Fill_(_Overwrite):

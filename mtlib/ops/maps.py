@@ -31,7 +31,7 @@ class Neg(Map):
         raise TypeError("neg: a bool tensor has no negative; ~ inverts it")
 
 
-neg = Neg.function()
+neg = Neg.operation()
 
 
 class Not(Map):
@@ -45,7 +45,7 @@ class Not(Map):
     name, kernel, symbol, takes = "logical_not", map_kernel(scalars.logical_not), "~", "bools"
 
 
-logical_not = Not.function()
+logical_not = Not.operation()
 
 
 class Exp(Map):
@@ -64,7 +64,7 @@ class Exp(Map):
         return d * y
 
 
-exp = Exp.function()
+exp = Exp.operation()
 
 
 class Log(Map):
@@ -83,7 +83,7 @@ class Log(Map):
         return d / a
 
 
-log = Log.function()
+log = Log.operation()
 
 
 class Sqrt(Map):
@@ -102,7 +102,7 @@ class Sqrt(Map):
         return d / (y * 2)
 
 
-sqrt = Sqrt.function()
+sqrt = Sqrt.operation()
 
 
 class ReLU(Map):
@@ -121,7 +121,7 @@ class ReLU(Map):
         return where(y <= 0, 0, d)
 
 
-relu = ReLU.function()
+relu = ReLU.operation()
 
 
 class Sigmoid(Map):
@@ -140,7 +140,7 @@ class Sigmoid(Map):
         return SigmoidBackward.apply(d, y)
 
 
-sigmoid = Sigmoid.function()
+sigmoid = Sigmoid.operation()
 
 
 class Tanh(Map):
@@ -159,7 +159,7 @@ class Tanh(Map):
         return TanhBackward.apply(d, y)
 
 
-tanh = Tanh.function()
+tanh = Tanh.operation()
 
 
 class GELU(Map):
@@ -180,7 +180,7 @@ class GELU(Map):
         return GELUBackward.apply(d, a)
 
 
-gelu = GELU.function()
+gelu = GELU.operation()
 
 
 # --- The gradient d of a result, times the slope there: one kernel where a product takes two ------

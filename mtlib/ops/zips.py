@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 
 from mtlib.kernels.functions import powers, scalars
 from mtlib.kernels.strided.elementwise import PowerKernel, zip3_kernel, zip_kernel
@@ -23,7 +24,7 @@ class And(Zip):
     name, kernel, symbol, takes = "logical_and", zip_kernel(scalars.logical_and), "&", "bools"
 
 
-logical_and = And.function()
+logical_and = And.operation()
 
 
 class Or(Zip):
@@ -38,7 +39,7 @@ class Or(Zip):
     name, kernel, symbol, takes = "logical_or", zip_kernel(scalars.logical_or), "|", "bools"
 
 
-logical_or = Or.function()
+logical_or = Or.operation()
 
 
 class Xor(Zip):
@@ -53,7 +54,7 @@ class Xor(Zip):
     name, kernel, symbol, takes = "logical_xor", zip_kernel(scalars.logical_xor), "^", "bools"
 
 
-logical_xor = Xor.function()
+logical_xor = Xor.operation()
 
 
 class Add(Zip):
@@ -77,7 +78,7 @@ class Add(Zip):
         return Or.apply(a, b)
 
 
-add = Add.function()
+add = Add.operation()
 
 
 class Sub(Zip):
@@ -100,7 +101,7 @@ class Sub(Zip):
         raise TypeError("sub: bools have no difference; ^ tells where they differ, ~ inverts them")
 
 
-sub = Sub.function()
+sub = Sub.operation()
 
 
 class Mul(Zip):
@@ -127,7 +128,7 @@ class Mul(Zip):
         return And.apply(a, b)
 
 
-mul = Mul.function()
+mul = Mul.operation()
 
 
 class Div(Zip):
@@ -149,7 +150,7 @@ class Div(Zip):
         return d / b if need_a else None, d * (-a / b) / b if need_b else None
 
 
-div = Div.function()
+div = Div.operation()
 
 
 class Pow(Zip):
@@ -172,7 +173,7 @@ class Pow(Zip):
         return da, db
 
 
-pow = Pow.function()
+pow = Pow.operation()
 
 
 class PowSlope(Zip):
@@ -185,6 +186,7 @@ class _Extreme(Zip):
     """One of each pair; operands that tie share the gradient, and which ``loses`` gets none."""
 
     saves, takes = "operands", "both"
+    loses: Callable
 
     @staticmethod
     def backward(ctx, d):
@@ -215,7 +217,7 @@ class Maximum(_Extreme):
     name, kernel, loses = "maximum", zip_kernel(scalars.maximum), operator.lt
 
 
-maximum = Maximum.function()
+maximum = Maximum.operation()
 
 
 class Minimum(_Extreme):
@@ -229,7 +231,7 @@ class Minimum(_Extreme):
     name, kernel, loses = "minimum", zip_kernel(scalars.minimum), operator.gt
 
 
-minimum = Minimum.function()
+minimum = Minimum.operation()
 
 
 # --- Whose operands or result are of other dtypes than one ----------------------------------------

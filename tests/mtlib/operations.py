@@ -20,7 +20,7 @@ import numpy as np
 import mtlib
 from mtlib.methods import BINARY, UNARY
 from mtlib.ops import inplace, maps, views, zips
-from mtlib.ops.elementwise import FUNCTIONS
+from mtlib.ops.elementwise import OPERATIONS
 
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -74,7 +74,7 @@ def _row(function, reference, domains=None, ulps=0, slopes=None) -> Operation:
         names += [f"Tensor.__{words}__"] + [f"Tensor.__r{words}__"] * (count == 2)
     # Of numbers alone Python's own - would be called.
     by_symbol = function.symbol and function is not maps.Neg
-    call = getattr(operator, f"__{words}__") if by_symbol else FUNCTIONS[function]
+    call = getattr(operator, f"__{words}__") if by_symbol else OPERATIONS[function]
     return Operation(
         function, tuple(names), call, reference, domains or ("any",) * count, ulps, slopes
     )
@@ -144,7 +144,7 @@ def _in_place(twin) -> Operation:
     )
 
 
-IN_PLACE = [_in_place(f) for f in FUNCTIONS if issubclass(f, inplace.InPlace) and f.symbol]
+IN_PLACE = [_in_place(f) for f in OPERATIONS if issubclass(f, inplace.InPlace) and f.symbol]
 
 
 @dataclass(frozen=True)

@@ -52,17 +52,17 @@ def _piece(task, across, table, height, width):
 
 
 class ElementKernel(Kernel):
-    """A ``function`` of numbers in a loop nest; ``costly`` if it takes longer than a load."""
+    """A function of numbers, ``scalar``, in a loop nest; ``costly`` if it is slower than a load."""
 
-    def __init__(self, function: Callable, make: Callable, costly: bool = False, **options) -> None:
+    def __init__(self, scalar: Callable, make: Callable, costly: bool = False, **options) -> None:
         super().__init__(make, **options)
-        self.function = function
+        self.scalar = scalar
         self.costly = costly
 
     @functools.cached_property  # made when it is first asked for, as most never are
     def in_place(self) -> Kernel:
         """For a zip: the same with the result where the first operand was."""
-        return update_kernel(self.function)
+        return update_kernel(self.scalar)
 
 
 def map_kernel(f: Callable, costly: bool = False) -> ElementKernel:
@@ -211,7 +211,7 @@ class PowerKernel:
     costly = True
 
     def __init__(self, f: Callable, by: Callable) -> None:
-        self.function, self.by = f, by
+        self.scalar, self.by = f, by
         self.zip = zip_kernel(f, costly=True)
         self.map = functools.cache(lambda y: map_kernel(_with_exponent(by, y)))
 
