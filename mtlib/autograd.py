@@ -247,11 +247,13 @@ class Function:
     argument of ``forward``, None for those that have none.
 
     ``name`` and ``kind`` are how the ledger enters it.  A Function that runs a kernel of its own
-    says in ``traffic`` how many elements the kernel loads and stores.
+    says in ``traffic`` how many elements the kernel loads and stores.  So it does for backward in
+    ``backward_traffic``, and is entered then too; most are made of operations, which are entered.
     """
 
     name: str
     kind = "fused"
+    backward_traffic: Callable[..., tuple[int, int]] | None = None  # (ctx, inputs, gradients)
 
     def __init_subclass__(cls) -> None:
         cls.name = cls.__dict__.get("name", cls.__name__)
@@ -328,6 +330,26 @@ def _recorded(ctx: Context, arguments):
     return output
 
 
+def _backward(ctx: Context, gradient) -> list:
+    """What the backward of ``ctx.function`` returns, as a list; in the ledger if it has a kernel.
+
+    What goes in is then the gradient and all that was saved, what comes out the gradients.
+    """
+    function = ctx.function
+    if function.backward_traffic is None or not thread.mode.traces:
+        return _several(function.backward(ctx, gradient))
+    inputs = [x for x in (gradient, *ctx.saved_tensors) if x is not None]
+    with Recording(f"{function.name}_backward", function.kind, inputs) as recording:
+        gradients = _several(function.backward(ctx, gradient))
+        made = [x for x in gradients if x is not None]
+        recording.finish(made, (), function.backward_traffic(ctx, inputs, made))
+    return gradients
+
+
+def _several(gradients) -> list:
+    return list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
+
+
 def _flow_back(last: Node, gradient, retain_graph: bool) -> None:
     """Walk the graph from ``last`` back to the leaves.
 
@@ -361,8 +383,7 @@ def _flow_back(last: Node, gradient, retain_graph: bool) -> None:
 def _derive(node: Node, gradient) -> list:
     """Call a node's backward, check what it returned and give each gradient its input's dtype."""
     who = f"{node.function.__name__}.backward"
-    gradients = node.function.backward(node.context, gradient)
-    gradients = list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
+    gradients = _backward(node.context, gradient)
     if len(gradients) != len(node.inputs):
         raise ValueError(
             f"{who} returned {len(gradients)} gradients for the {len(node.inputs)} arguments of "

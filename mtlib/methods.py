@@ -1,18 +1,21 @@
-"""The operations that a tensor has as methods and operators, in one list.
+"""The operations that a tensor has as methods and operators.
 
-They stand in rooms above :mod:`mtlib.tensor`, which therefore cannot name them; here they are hung
-on the class.
+They stand on floors above :mod:`mtlib.tensor`, which therefore cannot name them; here they are hung
+on the class.  Operations on elements hang where their ``symbol`` says: ``+`` is ``__add__`` and
+``__radd__``, and that of an operation in place ``__iadd__``; without one they are methods.
 """
 
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from mtlib import fused
 from mtlib.ops import inplace, maps, reductions, views, zips
+from mtlib.ops.elementwise import OPERATIONS, Elementwise
 from mtlib.tensor import Tensor
 
 Tensor.view = views.view
@@ -28,17 +31,6 @@ Tensor.contiguous = views.contiguous
 Tensor.__getitem__ = views.index
 Tensor.__setitem__ = inplace.setitem
 
-Tensor.to = maps.to
-Tensor.exp = maps.exp
-Tensor.log = maps.log
-Tensor.sqrt = maps.sqrt
-Tensor.relu = maps.relu
-Tensor.sigmoid = maps.sigmoid
-Tensor.tanh = maps.tanh
-Tensor.gelu = maps.gelu
-Tensor.maximum = zips.maximum
-Tensor.minimum = zips.minimum
-
 Tensor.sum = reductions.sum
 Tensor.mean = reductions.mean
 Tensor.max = reductions.max
@@ -46,19 +38,19 @@ Tensor.min = reductions.min
 Tensor.prod = reductions.prod
 Tensor.var = reductions.var
 
+Tensor.to = maps.to
 Tensor.matmul = fused.matmul
-
-Tensor.add_ = inplace.add_
-Tensor.sub_ = inplace.sub_
-Tensor.mul_ = inplace.mul_
-Tensor.div_ = inplace.div_
-Tensor.pow_ = inplace.pow_
-Tensor.copy_ = inplace.copy_
 Tensor.fill_ = inplace.fill_
 Tensor.zero_ = inplace.zero_
 
+_OPERANDS = (Tensor, np.ndarray, np.generic, numbers.Real)
+# What Python calls them.
+UNARY = {"-": "neg", "~": "invert"}
+BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow"}
+BINARY |= {"&": "and", "|": "or", "^": "xor"}
 
-def _operator(operation):
+
+def _operator(operation: Callable) -> tuple[Callable, Callable]:
     """``a ∘ b`` and, for when the tensor stands on the right, ``b ∘ a``.
 
     What is neither tensor, array nor number is left to the other operand, as Python asks.
@@ -73,32 +65,25 @@ def _operator(operation):
     return left, right
 
 
-_OPERANDS = (Tensor, np.ndarray, np.generic, numbers.Real)
+def _hang(function: type[Elementwise], operation: Callable) -> None:
+    """``operation``, that ``function`` does, on the class."""
+    in_place, symbol = issubclass(function, inplace.InPlace), function.symbol
+    if in_place or not symbol:
+        setattr(Tensor, function.name, operation)
+    if symbol and function.kind == "map":
+        setattr(Tensor, f"__{UNARY[symbol]}__", operation)
+    elif symbol:
+        left, right = _operator(operation)
+        word = BINARY[symbol]
+        setattr(Tensor, f"__i{word}__" if in_place else f"__{word}__", left)
+        if not in_place:
+            setattr(Tensor, f"__r{word}__", right)
 
-Tensor.__neg__ = maps.neg
-Tensor.__invert__ = maps.logical_not
-Tensor.__add__, Tensor.__radd__ = _operator(zips.add)
-Tensor.__sub__, Tensor.__rsub__ = _operator(zips.sub)
-Tensor.__mul__, Tensor.__rmul__ = _operator(zips.mul)
-Tensor.__truediv__, Tensor.__rtruediv__ = _operator(zips.div)
-Tensor.__pow__, Tensor.__rpow__ = _operator(zips.pow)
-Tensor.__and__, Tensor.__rand__ = _operator(zips.logical_and)
-Tensor.__or__, Tensor.__ror__ = _operator(zips.logical_or)
-Tensor.__xor__, Tensor.__rxor__ = _operator(zips.logical_xor)
+
+for _function, _operation in OPERATIONS.items():
+    _hang(_function, _operation)
+
 Tensor.__matmul__, Tensor.__rmatmul__ = _operator(fused.matmul)
 # A tensor on the right of a comparison is asked the mirrored question, so no second form is needed.
-Tensor.__eq__, _ = _operator(partial(zips.compare, name="eq"))
-Tensor.__ne__, _ = _operator(partial(zips.compare, name="ne"))
-Tensor.__lt__, _ = _operator(partial(zips.compare, name="lt"))
-Tensor.__le__, _ = _operator(partial(zips.compare, name="le"))
-Tensor.__gt__, _ = _operator(partial(zips.compare, name="gt"))
-Tensor.__ge__, _ = _operator(partial(zips.compare, name="ge"))
-
-Tensor.__iadd__, _ = _operator(inplace.add_)
-Tensor.__isub__, _ = _operator(inplace.sub_)
-Tensor.__imul__, _ = _operator(inplace.mul_)
-Tensor.__itruediv__, _ = _operator(inplace.div_)
-Tensor.__ipow__, _ = _operator(inplace.pow_)
-Tensor.__iand__, _ = _operator(inplace.logical_and_)
-Tensor.__ior__, _ = _operator(inplace.logical_or_)
-Tensor.__ixor__, _ = _operator(inplace.logical_xor_)
+for _name in zips.COMPARISONS:
+    setattr(Tensor, f"__{_name}__", _operator(partial(zips.compare, name=_name))[0])

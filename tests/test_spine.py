@@ -11,15 +11,15 @@ README = (MTLIB / "README.md").read_text(encoding="utf-8")
 
 SPINE = [
     *("layout.py", "kernels/plain.py", "kernels/functions/scalars.py", "tensor.py", "autograd.py"),
-    *("ops/views.py", "ops/operands.py", "ops/maps.py", "ops/zips.py", "ops/reductions.py"),
-    *("naive.py", "fused/products.py"),
+    *("ops/views.py", "ops/operands.py", "ops/elementwise.py", "ops/maps.py", "ops/zips.py"),
+    *("ops/reductions.py", "naive.py", "fused/products.py"),
 ]
 MOST_LINES = 1600
 DOORS = [
     *("runtime/mode.py", "runtime/ledger.py", "runtime/memory.py", "runtime/versions.py"),
-    *("kernels/jit.py", "kernels/strided/elementwise.py", "kernels/strided/reduce.py"),
-    *("kernels/plans/kept.py", "kernels/products/matmul.py"),
-    *("checks.py", "ops/aliases.py", "make.py"),
+    *("kernels/jit.py", "kernels/functions/transcendental.py", "kernels/functions/powers.py"),
+    *("kernels/strided/elementwise.py", "kernels/strided/reduce.py", "kernels/plans/kept.py"),
+    *("kernels/products/matmul.py", "checks.py", "ops/aliases.py", "make.py"),
 ]
 
 

@@ -12,7 +12,6 @@ from mtlib.kernels.rows import softmax as kernels
 from mtlib.kernels.strided.reduce import total
 from mtlib.layout import expand
 from mtlib.ops.aliases import numpy_names
-from mtlib.runtime.ledger import Recording
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import Tensor, empty_like
 
@@ -35,13 +34,15 @@ class _OfRows(Function):
     def backward(ctx, d):
         (y,), function = ctx.saved_tensors, ctx.function
         name = f"{function.name}_backward"
-        with Recording(name, "fused", (y, d)) as recording:
-            dx = empty_like(y, name)
-            layouts = (dx.layout, y.layout, d.layout)
-            arrays = (dx.storage, y.storage, d.storage)
-            kernels.softmax_backward(name, ctx.dims, layouts, *arrays, function.logarithm)
-            recording.finish([dx], (), (2 * y.size, y.size))
+        dx = empty_like(y, name)
+        layouts = (dx.layout, y.layout, d.layout)
+        arrays = (dx.storage, y.storage, d.storage)
+        kernels.softmax_backward(name, ctx.dims, layouts, *arrays, function.logarithm)
         return dx, None
+
+    @staticmethod
+    def backward_traffic(ctx, inputs, gradients):
+        return sum(t.size for t in inputs), gradients[0].size
 
 
 class Softmax(_OfRows):
@@ -90,21 +91,24 @@ class CrossEntropy(Function):
     def backward(ctx, d):
         x, largest, totals = ctx.saved_tensors
         name, dims, labels = "cross_entropy_backward", (ctx.dim,), ctx.labels
-        with Recording(name, "fused", (x, d)) as recording:
-            dx = empty_like(x, name)
-            slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
-            layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
-            arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))
-            entropy.cross_entropy_backward(
-                name, dims, layouts, *arrays, largest.storage, totals.storage, ctx.factor
-            )
-            recording.finish([dx], (), (x.size + 4 * labels.size, x.size))
+        dx = empty_like(x, name)
+        slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
+        layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
+        arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))
+        entropy.cross_entropy_backward(
+            name, dims, layouts, *arrays, largest.storage, totals.storage, ctx.factor
+        )
         return dx, None, None, None
 
     @staticmethod
     def traffic(ctx, inputs, output):
         (x,), rows = inputs, ctx.labels.size
         return x.size + rows, output.size + 2 * rows
+
+    @staticmethod
+    def backward_traffic(ctx, inputs, gradients):
+        x, rows = gradients[0], ctx.labels.size
+        return x.size + 4 * rows, x.size  # of each row its slope, its label and what was kept
 
 
 # --- As they are called ---------------------------------------------------------------------------

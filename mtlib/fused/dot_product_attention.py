@@ -9,7 +9,6 @@ from mtlib.checks import attention_operands
 from mtlib.kernels.attention import attention as kernels
 from mtlib.kernels.attention.attention import Stack
 from mtlib.ops.operands import as_tensor
-from mtlib.runtime.ledger import Recording
 from mtlib.runtime.memory import flattened
 from mtlib.runtime.mode import thread
 from mtlib.tensor import BOOL, Tensor
@@ -41,25 +40,27 @@ class Attention(Function):
     @staticmethod
     def backward(ctx, d):
         q, k, v, mask, out, lse = ctx.saved_tensors
-        causal, wanted = ctx.causal, 4 if ctx.needs_input_grad[3] else 3
-        name = "attention_backward"
-        inputs = [x for x in (d, *ctx.saved_tensors) if x is not None]
-        with Recording(name, "fused", inputs) as recording:
-            gradients = [
-                Tensor.empty(x.shape, x.dtype, name, zero=True) for x in (q, k, v, mask)[:wanted]
-            ]
-            storages = [x.storage for x in gradients]
-            saved = out.storage, lse.storage, *map(_stack, (q, k, v, mask))
-            kernels.backward(storages, _stack(d), *saved, causal, ctx.scale)
-            shapes = q.shape, v.shape
-            traffic = kernels.backward_traffic(*shapes, mask is not None, wanted == 4, causal)
-            recording.finish(gradients, [], traffic)
+        wanted = 4 if ctx.needs_input_grad[3] else 3
+        gradients = [
+            Tensor.empty(x.shape, x.dtype, "attention_backward", zero=True)
+            for x in (q, k, v, mask)[:wanted]
+        ]
+        storages = [x.storage for x in gradients]
+        saved = out.storage, lse.storage, *map(_stack, (q, k, v, mask))
+        kernels.backward(storages, _stack(d), *saved, ctx.causal, ctx.scale)
         return *gradients, *[None] * (6 - wanted)
 
     @staticmethod
     def traffic(ctx, inputs, output):
         q, _, v, *mask = inputs
         return kernels.forward_traffic(q.shape, v.shape, bool(mask), ctx.causal)
+
+    @staticmethod
+    def backward_traffic(ctx, inputs, gradients):
+        _, q, _, v, *masks, _, _ = inputs
+        return kernels.backward_traffic(
+            q.shape, v.shape, bool(masks), len(gradients) == 4, ctx.causal
+        )
 
 
 def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = None) -> Tensor:

@@ -12,7 +12,6 @@ from mtlib.checks import layer_norm_operands
 from mtlib.kernels.plans.rows import per_row
 from mtlib.kernels.rows import layer_norm as kernels
 from mtlib.layout import contiguous, expand
-from mtlib.runtime.ledger import Recording
 from mtlib.tensor import Tensor, empty_like
 
 
@@ -46,26 +45,26 @@ class LayerNorm(Function):
         name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
         shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
         w = _or_number(weight, 1, dtype)
-        with Recording(name, "fused", [t for t in (x, d, weight) if t is not None]) as recording:
-            dx = empty_like(x, name)
-            dw, db = (
-                Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
-            )
-            rows = per_row(numbers[0].layout, x.shape, dims)
-            sums = expand(contiguous(shape), x.shape)
-            layouts = (dx.layout, x.layout, rows, expand(w.layout, x.shape), d.layout, sums)
-            kept = tuple([t.storage for t in numbers])
-            arrays = (t.storage for t in (dx, dw, db, x, d))
-            kernels.layer_norm_backward(name, dims, layouts, *arrays, kept, w.storage)
-            reads = 2 * x.size + 3 * numbers[0].size + (0 if weight is None else weight.size)
-            outputs = [dx, *(t for t, needed in zip((dw, db), needs, strict=True) if needed)]
-            recording.finish(outputs, (), (reads, sum(t.size for t in outputs)))
+        dx = empty_like(x, name)
+        dw, db = (
+            Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
+        )
+        rows = per_row(numbers[0].layout, x.shape, dims)
+        sums = expand(contiguous(shape), x.shape)
+        layouts = (dx.layout, x.layout, rows, expand(w.layout, x.shape), d.layout, sums)
+        kept = tuple([t.storage for t in numbers])
+        arrays = (t.storage for t in (dx, dw, db, x, d))
+        kernels.layer_norm_backward(name, dims, layouts, *arrays, kept, w.storage)
         return dx, dw if needs[0] else None, db if needs[1] else None, None, None
 
     @staticmethod
     def traffic(ctx, inputs, output):
         rows = prod(output.shape[: ctx.dims[0]])
         return sum(t.size for t in inputs), output.size + 3 * rows
+
+    @staticmethod
+    def backward_traffic(ctx, inputs, gradients):
+        return sum(t.size for t in inputs), sum(t.size for t in gradients)
 
 
 @lru_cache

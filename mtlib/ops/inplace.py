@@ -12,13 +12,16 @@ what backward has saved of it is noticed there (:mod:`mtlib.runtime.versions`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mtlib import layout as layouts
 from mtlib.autograd import Function
 from mtlib.kernels.plans import kept as plans
-from mtlib.kernels.strided import updates
+from mtlib.kernels.strided import elementwise
 from mtlib.layout import contiguous
+from mtlib.ops.elementwise import Zip
 from mtlib.ops.operands import as_tensor, check_bools, common_dtype
 from mtlib.ops.views import Expand
 from mtlib.ops.zips import Add, And, Div, Mul, Or, Pow, Sub, Xor
@@ -28,123 +31,24 @@ from mtlib.runtime.versions import clock
 from mtlib.tensor import Tensor
 
 
-class Add_(Add):
-    """a += b"""
-
-    name = "add_"
+class InPlace(Zip):
+    """A zip that changes its first operand; mixed into another, which says how."""
 
     @staticmethod
     def forward(ctx, a, b):
-        return _write(ctx, updates.add, a, b)
+        function = ctx.function
+        if function.saves:
+            _save_before(ctx, a, b)
+        return _write(ctx, function.kernel.in_place, a, b)
 
+    @classmethod
+    def operation(cls) -> Callable[..., Tensor]:
+        """What users call: it changes its first argument, and returns it."""
 
-class Sub_(Sub):
-    """a -= b"""
+        def call(a: Tensor, b) -> Tensor:
+            return _change(cls, a, b)
 
-    name = "sub_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return _write(ctx, updates.sub, a, b)
-
-
-class Mul_(Mul):
-    """a *= b: the gradient of b is what a was, which is copied for it"""
-
-    name = "mul_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        _save_before(ctx, a, b)
-        return _write(ctx, updates.mul, a, b)
-
-
-class Div_(Div):
-    """a /= b; what a was is copied for the gradient"""
-
-    name = "div_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        _save_before(ctx, a, b)
-        return _write(ctx, updates.div, a, b)
-
-
-class Pow_(Pow):
-    """a **= b; what a was is copied for the gradient"""
-
-    name = "pow_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        _save_before(ctx, a, b)
-        return _write(ctx, updates.pow, a, b)
-
-
-class And_(And):
-    """a &= b"""
-
-    name = "logical_and_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return _write(ctx, updates.logical_and, a, b)
-
-
-class Or_(Or):
-    """a |= b"""
-
-    name = "logical_or_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return _write(ctx, updates.logical_or, a, b)
-
-
-class Xor_(Xor):
-    """a ^= b"""
-
-    name = "logical_xor_"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return _write(ctx, updates.logical_xor, a, b)
-
-
-class Copy_(Function):
-    """a = b, element by element: nothing of what a was is left, and so it gets no gradient"""
-
-    name, kind = "copy_", "map"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return _write(ctx, updates.copy, a, b)
-
-    @staticmethod
-    def backward(ctx, d):
-        return None, d
-
-    @staticmethod
-    def traffic(ctx, inputs, output):
-        return output.size, output.size  # what is overwritten is not loaded
-
-
-class Fill_(Copy_):
-    """a = the number b"""
-
-    name = "fill_"
-
-
-class Zero_(Copy_):
-    """a = 0"""
-
-    name = "zero_"
-
-
-class SetItem(Copy_):
-    """a[key] = b, for the view that a[key] is"""
-
-    name = "setitem"
+        return cls.public(call)
 
 
 def _write(ctx, kernel, a: Tensor, b: Tensor) -> Tensor:
@@ -184,7 +88,9 @@ def _change(function: type[Function], a: Tensor, b) -> Tensor:
     """``a``, after ``function`` has changed it; in the graph too, if a gradient flows."""
     name = function.name
     _check_writable(a, name)
-    if function.kind == "zip" and a.dtype.kind != "f":
+    if function.takes == "bools":
+        check_bools(name, a, b)
+    elif function.kind == "zip" and a.dtype.kind != "f":
         raise TypeError(f"{name}: a tensor of dtype {a.dtype} cannot hold numbers; write x = x + y")
     b = _fitted(b, a, name)
     if _flows(a, b):
@@ -198,14 +104,6 @@ def _change(function: type[Function], a: Tensor, b) -> Tensor:
     result = function.apply(a, b)
     if result.requires_grad:
         a._requires_grad, a.grad_fn = True, result.grad_fn
-    return a
-
-
-def _change_bools(function: type[Function], a: Tensor, b) -> Tensor:
-    """The same for what is done to bools alone, which no gradient flows through."""
-    _check_writable(a, function.name)
-    check_bools(function.name, a, b)
-    function.apply(a, _fitted(b, a, function.name))
     return a
 
 
@@ -249,10 +147,10 @@ def _fitted(b, a: Tensor, name: str) -> Tensor:
     return Expand.apply(b, a.shape)
 
 
-# --- As they are called ---------------------------------------------------------------------------
+# --- Zips in place --------------------------------------------------------------------------------
 
 
-def add_(a: Tensor, b) -> Tensor:
+class Add_(InPlace, Add):
     """``a += b``: adds ``b``, a tensor, array or number that stretches to the shape of ``a``.
 
     As all the operations here: returns ``a``, and keeps its dtype.  A leaf that requires a gradient
@@ -267,10 +165,14 @@ def add_(a: Tensor, b) -> Tensor:
     tensor([[0., 0., 0.],
             [5., 5., 5.]])
     """
-    return _change(Add_, a, b)
+
+    name = "add_"
 
 
-def sub_(a: Tensor, b) -> Tensor:
+add_ = Add_.operation()
+
+
+class Sub_(InPlace, Sub):
     """``a -= b``: subtracts ``b``, a tensor, array or number that stretches to ``a``.
 
     >>> import mtlib
@@ -281,10 +183,14 @@ def sub_(a: Tensor, b) -> Tensor:
     >>> w
     tensor([0.5, 1. ], requires_grad=True)
     """
-    return _change(Sub_, a, b)
+
+    name = "sub_"
 
 
-def mul_(a: Tensor, b) -> Tensor:
+sub_ = Sub_.operation()
+
+
+class Mul_(InPlace, Mul):
     """``a *= b``: multiplies by ``b``, a tensor, array or number that stretches to ``a``.
 
     >>> import mtlib
@@ -293,10 +199,14 @@ def mul_(a: Tensor, b) -> Tensor:
     >>> x
     tensor([0., 2., 4.])
     """
-    return _change(Mul_, a, b)
+
+    name = "mul_"
 
 
-def div_(a: Tensor, b) -> Tensor:
+mul_ = Mul_.operation()
+
+
+class Div_(InPlace, Div):
     """``a /= b``: divides by ``b``, a tensor, array or number that stretches to ``a``.
 
     >>> import mtlib
@@ -305,10 +215,14 @@ def div_(a: Tensor, b) -> Tensor:
     >>> x
     tensor([0.    , 0.3333, 0.6667])
     """
-    return _change(Div_, a, b)
+
+    name = "div_"
 
 
-def pow_(a: Tensor, b) -> Tensor:
+div_ = Div_.operation()
+
+
+class Pow_(InPlace, Pow):
     """``a **= b``: raises to the power ``b``, a tensor, array or number that stretches to ``a``.
 
     >>> import mtlib
@@ -317,10 +231,14 @@ def pow_(a: Tensor, b) -> Tensor:
     >>> x
     tensor([0., 1., 4.])
     """
-    return _change(Pow_, a, b)
+
+    name = "pow_"
 
 
-def logical_and_(a: Tensor, b) -> Tensor:
+pow_ = Pow_.operation()
+
+
+class And_(InPlace, And):
     """``a &= b`` for bools: where ``b``, a tensor, array or bool, is not true, ``a`` is not.
 
     >>> import mtlib
@@ -329,10 +247,14 @@ def logical_and_(a: Tensor, b) -> Tensor:
     >>> mask
     tensor([False,  True, False])
     """
-    return _change_bools(And_, a, b)
+
+    name = "logical_and_"
 
 
-def logical_or_(a: Tensor, b) -> Tensor:
+logical_and_ = And_.operation()
+
+
+class Or_(InPlace, Or):
     """``a |= b`` for bools: where ``b``, a tensor, array or bool, is true, ``a`` is.
 
     >>> import mtlib
@@ -341,10 +263,14 @@ def logical_or_(a: Tensor, b) -> Tensor:
     >>> mask
     tensor([ True, False,  True])
     """
-    return _change_bools(Or_, a, b)
+
+    name = "logical_or_"
 
 
-def logical_xor_(a: Tensor, b) -> Tensor:
+logical_or_ = Or_.operation()
+
+
+class Xor_(InPlace, Xor):
     """``a ^= b`` for bools: where ``b``, a tensor, array or bool, is true, ``a`` is inverted.
 
     >>> import mtlib
@@ -353,10 +279,31 @@ def logical_xor_(a: Tensor, b) -> Tensor:
     >>> mask
     tensor([ True,  True, False])
     """
-    return _change_bools(Xor_, a, b)
+
+    name = "logical_xor_"
 
 
-def copy_(a: Tensor, b) -> Tensor:
+logical_xor_ = Xor_.operation()
+
+
+# --- Overwriting ----------------------------------------------------------------------------------
+
+
+class _Overwrite(InPlace):
+    """a = b, element by element: nothing of what a was is left, and so it gets no gradient"""
+
+    kind, kernel = "map", elementwise.second
+
+    @staticmethod
+    def backward(ctx, d):
+        return None, d
+
+    @staticmethod
+    def traffic(ctx, inputs, output):
+        return output.size, output.size  # what is overwritten is not loaded
+
+
+class Copy_(_Overwrite):
     """Copies the elements of ``b``, a tensor, array or number that stretches to ``a``, into ``a``.
 
     >>> import mtlib
@@ -364,7 +311,17 @@ def copy_(a: Tensor, b) -> Tensor:
     tensor([[0., 1., 2.],
             [0., 1., 2.]])
     """
-    return _change(Copy_, a, b)
+
+    name = "copy_"
+
+
+copy_ = Copy_.operation()
+
+
+class Fill_(_Overwrite):
+    """a = the number b"""
+
+    name = "fill_"
 
 
 def fill_(a: Tensor, value: float) -> Tensor:
@@ -379,6 +336,12 @@ def fill_(a: Tensor, value: float) -> Tensor:
     return _change(Fill_, a, value)
 
 
+class Zero_(_Overwrite):
+    """a = 0"""
+
+    name = "zero_"
+
+
 def zero_(a: Tensor) -> Tensor:
     """Sets every element to 0.
 
@@ -389,6 +352,12 @@ def zero_(a: Tensor) -> Tensor:
     tensor([0., 0.])
     """
     return _change(Zero_, a, 0)
+
+
+class SetItem(_Overwrite):
+    """a[key] = b, for the view that a[key] is"""
+
+    name = "setitem"
 
 
 def setitem(a: Tensor, key, value) -> None:

@@ -1,4 +1,4 @@
-"""Running an elementwise kernel, and lifting what a user wrote to the operands it wants."""
+"""Lifting what a user wrote to the operands that an operation wants."""
 
 from __future__ import annotations
 
@@ -6,34 +6,22 @@ import numbers
 
 import numpy as np
 
-from mtlib.kernels.plans import kept as plans
 from mtlib.layout import Shape, broadcast_shapes
 from mtlib.ops.views import Expand
-from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor, tensor_dtype
 
 
-def run(kernel, name: str, *operands: Tensor, dtype: np.dtype | None = None) -> Tensor:
-    """A new tensor filled by ``kernel`` from operands of one shape; of the last's dtype if None."""
-    layout, table, size = plans.elementwise(*[x.layout for x in operands])
-    out = Tensor(allocate(layout.shape, dtype or operands[-1].storage.dtype, name), layout)
-    if size:
-        kernel(out.storage, *[x.storage for x in operands], table, work=size)
-    return out
+def operands(name: str, *values, takes: str = "numbers") -> list[Tensor]:
+    """``values`` as tensors of their :func:`common_dtype` and, by stretching, of one shape.
 
-
-def operands(name: str, *values, bools: bool = False) -> list[Tensor]:
-    """``values`` as tensors of their :func:`common_dtype` and, by stretching, of one shape."""
-    if _alike(values) and (bools or values[0].storage.dtype != BOOL):
+    ``name`` takes "numbers", among which bools count as 0 and 1; "bools" alone; or "both".
+    """
+    if takes == "bools":
+        check_bools(name, *values)
+    if _alike(values) and (takes != "numbers" or values[0].storage.dtype != BOOL):
         return list(values)
-    dtype = common_dtype(name, *values, bools=bools)
+    dtype = common_dtype(name, *values, bools=takes != "numbers")
     return stretched(name, *((value, dtype) for value in values))
-
-
-def bool_operands(name: str, *values) -> list[Tensor]:
-    """``values`` as bools of one shape, for what takes nothing else."""
-    check_bools(name, *values)
-    return operands(name, *values, bools=True)
 
 
 def check_bools(name: str, *values) -> None:

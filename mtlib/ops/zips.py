@@ -1,61 +1,121 @@
-"""Zip: an operation on the elements that meet at one place of two operands (or three).
-
-A zip broadcasts its operands first.  That is a view operation of its own
-(:class:`mtlib.ops.views.Expand`), with a backward of its own, so the derivatives here take their
-operands to be of one shape.
-"""
+"""Zip: an operation on the elements that meet at one place of two operands (or three)."""
 
 from __future__ import annotations
 
-from mtlib.autograd import Function
-from mtlib.kernels.strided import elementwise
-from mtlib.ops.operands import bool_operands, common_dtype, operands, run, stretched
+import operator
+from collections.abc import Callable
+
+from mtlib.kernels.functions import powers, scalars
+from mtlib.kernels.strided.elementwise import PowerKernel, zip3_kernel, zip_kernel
+from mtlib.ops.elementwise import Zip, run
+from mtlib.ops.operands import common_dtype, operands, stretched
 from mtlib.tensor import BOOL, Tensor
 
 
-class _Zip(Function):
-    kind = "zip"
+class And(Zip):
+    """a & b for bools, broadcast: whether both are true.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x > 0) & (x < 3)
+    tensor([False,  True,  True, False])
+    """
+
+    name, kernel, symbol, takes = "logical_and", zip_kernel(scalars.logical_and), "&", "bools"
 
 
-class Add(_Zip):
-    """y = a + b"""
+logical_and = And.operation()
 
-    name = "add"
 
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.add, "add", a, b)
+class Or(Zip):
+    """a | b for bools, broadcast: whether one of them is true, or both.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x < 1) | (x > 2)
+    tensor([ True, False, False,  True])
+    """
+
+    name, kernel, symbol, takes = "logical_or", zip_kernel(scalars.logical_or), "|", "bools"
+
+
+logical_or = Or.operation()
+
+
+class Xor(Zip):
+    """a ^ b for bools, broadcast: whether they differ.
+
+    >>> import mtlib
+    >>> x = mtlib.arange(4)
+    >>> (x > 0) ^ (x > 2)
+    tensor([False,  True,  True, False])
+    """
+
+    name, kernel, symbol, takes = "logical_xor", zip_kernel(scalars.logical_xor), "^", "bools"
+
+
+logical_xor = Xor.operation()
+
+
+class Add(Zip):
+    """y = a + b, broadcast; of bools, whether one of them is true.
+
+    >>> import mtlib
+    >>> mtlib.ones(2, 1) + mtlib.arange(3)
+    tensor([[1., 2., 3.],
+            [1., 2., 3.]])
+    """
+
+    name, kernel, symbol, takes = "add", zip_kernel(scalars.add), "+", "both"
 
     @staticmethod
     def backward(ctx, d):
         need_a, need_b = ctx.needs_input_grad
         return d if need_a else None, d if need_b else None
 
+    @classmethod
+    def of_bools(cls, a, b):
+        return Or.apply(a, b)
 
-class Sub(_Zip):
-    """y = a - b"""
 
-    name = "sub"
+add = Add.operation()
 
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.sub, "sub", a, b)
+
+class Sub(Zip):
+    """y = a - b, broadcast.
+
+    >>> import mtlib
+    >>> 1 - mtlib.arange(3)
+    tensor([ 1.,  0., -1.])
+    """
+
+    name, kernel, symbol, takes = "sub", zip_kernel(scalars.sub), "-", "both"
 
     @staticmethod
     def backward(ctx, d):
         need_a, need_b = ctx.needs_input_grad
         return d if need_a else None, -d if need_b else None
 
+    @classmethod
+    def of_bools(cls, a, b):
+        raise TypeError("sub: bools have no difference; ^ tells where they differ, ~ inverts them")
 
-class Mul(_Zip):
-    """y = a · b: each operand's gradient is the other, times what came in"""
 
-    name = "mul"
+sub = Sub.operation()
 
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return run(elementwise.mul, "mul", a, b)
+
+class Mul(Zip):
+    """y = a · b, broadcast: each operand's gradient is the other, times what came in.
+
+    Of bools, whether both are true.
+
+    >>> import mtlib
+    >>> mtlib.arange(3) * 2
+    tensor([0., 2., 4.])
+    """
+
+    name, kernel, symbol, takes = "mul", zip_kernel(scalars.mul), "*", "both"
+    saves = "operands"
 
     @staticmethod
     def backward(ctx, d):
@@ -63,16 +123,25 @@ class Mul(_Zip):
         need_a, need_b = ctx.needs_input_grad
         return d * b if need_a else None, d * a if need_b else None
 
+    @classmethod
+    def of_bools(cls, a, b):
+        return And.apply(a, b)
 
-class Div(_Zip):
-    """y = a / b, dy/db = -y / b: the square and the inverse of b may leave the range of numbers"""
 
-    name = "div"
+mul = Mul.operation()
 
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return run(elementwise.div, "div", a, b)
+
+class Div(Zip):
+    """y = a / b, broadcast; division by zero gives inf or nan, as IEEE 754 says.
+
+    dy/db is taken as -y / b: the square and the inverse of b may leave the range of numbers.
+
+    >>> import mtlib
+    >>> mtlib.tensor([1.0, 0.0]) / 0
+    tensor([inf, nan])
+    """
+
+    name, kernel, symbol, saves = "div", zip_kernel(scalars.div), "/", "operands"
 
     @staticmethod
     def backward(ctx, d):
@@ -81,15 +150,19 @@ class Div(_Zip):
         return d / b if need_a else None, d * (-a / b) / b if need_b else None
 
 
-class Pow(_Zip):
-    """y = aᵇ, dy/da = b aᵇ⁻¹, dy/db = y ln a; both 0 where a power is constant"""
+div = Div.operation()
 
-    name = "pow"
 
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return run(elementwise.pow, "pow", a, b)
+class Pow(Zip):
+    """y = aᵇ, broadcast, dy/da = b aᵇ⁻¹, dy/db = y ln a; both 0 where a power is constant.
+
+    >>> import mtlib
+    >>> mtlib.arange(4) ** 2
+    tensor([0., 1., 4., 9.])
+    """
+
+    name, kernel, symbol = "pow", PowerKernel(powers.pow, powers.pow_by), "**"
+    saves = "operands"
 
     @staticmethod
     def backward(ctx, d):
@@ -100,51 +173,28 @@ class Pow(_Zip):
         return da, db
 
 
-class PowSlope(_Zip):
+pow = Pow.operation()
+
+
+class PowSlope(Zip):
     """The derivative of aᵇ by a: b aᵇ⁻¹, and 0 where b is"""
 
-    name = "pow_slope"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.pow_slope, "pow_slope", a, b)
+    name, kernel = "pow_slope", PowerKernel(powers.pow_slope, powers.pow_slope_by)
 
 
-class Maximum(_Zip):
-    """y = the larger; equal operands share the gradient"""
+class _Extreme(Zip):
+    """One of each pair; operands that tie share the gradient, and which ``loses`` gets none."""
 
-    name = "maximum"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return run(elementwise.maximum, "maximum", a, b)
+    saves, takes = "operands", "both"
+    loses: Callable
 
     @staticmethod
     def backward(ctx, d):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        da = _shared(d, a < b, a == b) if need_a else None
-        db = _shared(d, b < a, a == b) if need_b else None
-        return da, db
-
-
-class Minimum(_Zip):
-    """y = the smaller; equal operands share the gradient"""
-
-    name = "minimum"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return run(elementwise.minimum, "minimum", a, b)
-
-    @staticmethod
-    def backward(ctx, d):
-        a, b = ctx.saved_tensors
-        need_a, need_b = ctx.needs_input_grad
-        da = _shared(d, a > b, a == b) if need_a else None
-        db = _shared(d, b > a, a == b) if need_b else None
+        loses = ctx.function.loses
+        da = _shared(d, loses(a, b), a == b) if need_a else None
+        db = _shared(d, loses(b, a), a == b) if need_b else None
         return da, db
 
 
@@ -156,15 +206,46 @@ def _shared(d: Tensor, loses: Tensor, ties: Tensor) -> Tensor:
     return where(loses, 0, where(ties, d * 0.5, d))
 
 
-class Where(_Zip):
+class Maximum(_Extreme):
+    """The larger of each pair, broadcast; nan if either is.
+
+    >>> import mtlib
+    >>> mtlib.maximum(mtlib.arange(4), 2)
+    tensor([2., 2., 2., 3.])
+    """
+
+    name, kernel, loses = "maximum", zip_kernel(scalars.maximum), operator.lt
+
+
+maximum = Maximum.operation()
+
+
+class Minimum(_Extreme):
+    """The smaller of each pair, broadcast; nan if either is.
+
+    >>> import mtlib
+    >>> mtlib.minimum(mtlib.arange(4), 2)
+    tensor([0., 1., 2., 2.])
+    """
+
+    name, kernel, loses = "minimum", zip_kernel(scalars.minimum), operator.gt
+
+
+minimum = Minimum.operation()
+
+
+# --- Whose operands or result are of other dtypes than one ----------------------------------------
+
+
+class Where(Zip):
     """y = a where the condition is true (of numbers: not 0), else b"""
 
-    name = "where"
+    name, kernel = "where", zip3_kernel(scalars.where)
 
     @staticmethod
     def forward(ctx, condition, a, b):
         ctx.save_for_backward(condition)
-        return run(elementwise.where, "where", condition, a, b)
+        return run(Where.kernel, "where", condition, a, b)
 
     @staticmethod
     def backward(ctx, d):
@@ -173,125 +254,6 @@ class Where(_Zip):
         da = where(condition, d, 0) if need_a else None
         db = where(condition, 0, d) if need_b else None
         return None, da, db
-
-
-class Compare(_Zip):
-    """Whether the comparison holds: bools, which have no slope, so no backward."""
-
-    name = "compare"
-
-    @staticmethod
-    def forward(ctx, a, b, name):
-        return run(getattr(elementwise, name), name, a, b, dtype=BOOL)
-
-
-class And(_Zip):
-    """Whether both are true."""
-
-    name = "logical_and"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.logical_and, "logical_and", a, b)
-
-
-class Or(_Zip):
-    """Whether one of them is true, or both."""
-
-    name = "logical_or"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.logical_or, "logical_or", a, b)
-
-
-class Xor(_Zip):
-    """Whether one of them is true, and not both."""
-
-    name = "logical_xor"
-
-    @staticmethod
-    def forward(ctx, a, b):
-        return run(elementwise.logical_xor, "logical_xor", a, b)
-
-
-# --- As they are called ---------------------------------------------------------------------------
-
-
-def add(a, b) -> Tensor:
-    """a + b, broadcast; of bools, whether one of them is true.
-
-    >>> import mtlib
-    >>> mtlib.ones(2, 1) + mtlib.arange(3)
-    tensor([[1., 2., 3.],
-            [1., 2., 3.]])
-    """
-    a, b = operands("add", a, b, bools=True)
-    return (Or if a.storage.dtype == BOOL else Add).apply(a, b)
-
-
-def sub(a, b) -> Tensor:
-    """a - b, broadcast.
-
-    >>> import mtlib
-    >>> 1 - mtlib.arange(3)
-    tensor([ 1.,  0., -1.])
-    """
-    a, b = operands("sub", a, b, bools=True)
-    if a.storage.dtype == BOOL:
-        raise TypeError("sub: bools have no difference; ^ tells where they differ, ~ inverts them")
-    return Sub.apply(a, b)
-
-
-def mul(a, b) -> Tensor:
-    """a · b, broadcast; of bools, whether both are true.
-
-    >>> import mtlib
-    >>> mtlib.arange(3) * 2
-    tensor([0., 2., 4.])
-    """
-    a, b = operands("mul", a, b, bools=True)
-    return (And if a.storage.dtype == BOOL else Mul).apply(a, b)
-
-
-def div(a, b) -> Tensor:
-    """a / b, broadcast; division by zero gives inf or nan, as IEEE 754 says.
-
-    >>> import mtlib
-    >>> mtlib.tensor([1.0, 0.0]) / 0
-    tensor([inf, nan])
-    """
-    return Div.apply(*operands("div", a, b))
-
-
-def pow(a, b) -> Tensor:
-    """aᵇ, broadcast.
-
-    >>> import mtlib
-    >>> mtlib.arange(4) ** 2
-    tensor([0., 1., 4., 9.])
-    """
-    return Pow.apply(*operands("pow", a, b))
-
-
-def maximum(a, b) -> Tensor:
-    """The larger of each pair, broadcast; nan if either is.
-
-    >>> import mtlib
-    >>> mtlib.maximum(mtlib.arange(4), 2)
-    tensor([2., 2., 2., 3.])
-    """
-    return Maximum.apply(*operands("maximum", a, b, bools=True))
-
-
-def minimum(a, b) -> Tensor:
-    """The smaller of each pair, broadcast; nan if either is.
-
-    >>> import mtlib
-    >>> mtlib.minimum(mtlib.arange(4), 2)
-    tensor([0., 1., 2., 2.])
-    """
-    return Minimum.apply(*operands("minimum", a, b, bools=True))
 
 
 def where(condition, a, b) -> Tensor:
@@ -303,10 +265,22 @@ def where(condition, a, b) -> Tensor:
     tensor([-1., -1.,  2.,  3.])
     """
     dtype = common_dtype("where", a, b, bools=True)
-    own = common_dtype(
-        "where", condition, bools=True
-    )  # a condition keeps its own dtype, and lends it to none
+    own = common_dtype("where", condition, bools=True)  # which it lends to none
     return Where.apply(*stretched("where", (condition, own), (a, dtype), (b, dtype)))
+
+
+_COMPARED = (scalars.eq, scalars.ne, scalars.lt, scalars.le, scalars.gt, scalars.ge)
+COMPARISONS = {function.__name__: zip_kernel(function) for function in _COMPARED}
+
+
+class Compare(Zip):
+    """Whether the comparison holds: bools, which have no slope, so no backward."""
+
+    name = "compare"
+
+    @staticmethod
+    def forward(ctx, a, b, name):
+        return run(COMPARISONS[name], name, a, b, dtype=BOOL)
 
 
 def compare(a, b, name: str) -> Tensor:
@@ -316,37 +290,4 @@ def compare(a, b, name: str) -> Tensor:
     >>> mtlib.arange(3) >= 1
     tensor([False,  True,  True])
     """
-    return Compare.apply(*operands(name, a, b, bools=True), name)
-
-
-def logical_and(a, b) -> Tensor:
-    """a & b for bools, broadcast: whether both are true.
-
-    >>> import mtlib
-    >>> x = mtlib.arange(4)
-    >>> (x > 0) & (x < 3)
-    tensor([False,  True,  True, False])
-    """
-    return And.apply(*bool_operands("logical_and", a, b))
-
-
-def logical_or(a, b) -> Tensor:
-    """a | b for bools, broadcast: whether one of them is true, or both.
-
-    >>> import mtlib
-    >>> x = mtlib.arange(4)
-    >>> (x < 1) | (x > 2)
-    tensor([ True, False, False,  True])
-    """
-    return Or.apply(*bool_operands("logical_or", a, b))
-
-
-def logical_xor(a, b) -> Tensor:
-    """a ^ b for bools, broadcast: whether they differ.
-
-    >>> import mtlib
-    >>> x = mtlib.arange(4)
-    >>> (x > 0) ^ (x > 2)
-    tensor([False,  True,  True, False])
-    """
-    return Xor.apply(*bool_operands("logical_xor", a, b))
+    return Compare.apply(*operands(name, a, b, takes="both"), name)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import mtlib
 from mtlib import fused
+from mtlib.fusion.primitives import CALLED
 
+from .operations import LOGIC, MAPS, WHERE, ZIPS
 from .strategies import fill, shapes
 
 
@@ -160,7 +162,7 @@ def shown(fn, *shapes):
 
 # --- Programs by chance ---------------------------------------------------------------------------
 
-MAPS = [
+SOME_MAPS = [
     lambda x: x.tanh(),
     lambda x: x.sigmoid() * 2,
     lambda x: x.relu(),
@@ -168,7 +170,7 @@ MAPS = [
     lambda x: (x * x + 1).sqrt(),
     lambda x: x / (1 + x * x),
 ]
-ZIPS = [
+SOME_ZIPS = [
     lambda x, y: x + y,
     lambda x, y: x * y,
     lambda x, y: x - y * 0.5,
@@ -234,13 +236,13 @@ def _step(kind, p, q, c, d):
     """One operation that is possible on ``p``, beside ``q`` if it fits."""
     dim = c % p.ndim if p.ndim else None
     if kind == "map" or p.ndim == 0:
-        return MAPS[c % len(MAPS)](p)
+        return SOME_MAPS[c % len(SOME_MAPS)](p)
     if kind == "zip":
         try:
             np.broadcast_shapes(p.shape, q.shape)
         except ValueError:
             q = p
-        return ZIPS[c % len(ZIPS)](p, q)
+        return SOME_ZIPS[c % len(SOME_ZIPS)](p, q)
     if kind == "itself":
         views = BESIDE_ITSELF[c % len(BESIDE_ITSELF)](p, dim)
         return TWICE[d % len(TWICE)](*views) if p.size < 100 else p
@@ -273,27 +275,17 @@ def _pow_slope(x, y):
 
 # What the text of a kernel can name, written anew.
 PLAIN = {
+    **{op.id: op.reference for op in (*MAPS, *ZIPS, *LOGIC, WHERE) if op.id in CALLED},
     "fold_add": operator.add,
     "fold_mul": operator.mul,
     "fold_maximum": np.maximum,
     "fold_minimum": np.minimum,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-    "where": lambda c, a, b: a if c else b,
-    "relu": lambda x: x * (x > 0),
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "gelu": lambda x: x * (1 + math.erf(x * 0.5**0.5)) / 2,
     "tanh_backward": lambda d, y: d * (1 - y * y),
     "sigmoid_backward": lambda d, y: d * y * (1 - y),
     "gelu_backward": lambda d, x: d * _gelu_slope(x),
-    **dict.fromkeys(("pow", "pow_by"), operator.pow),
+    "pow_by": operator.pow,
     **dict.fromkeys(("pow_slope", "pow_slope_by"), _pow_slope),
     **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
-    **{f"logical_{name}": getattr(np, f"logical_{name}") for name in ("not", "and", "or", "xor")},
     "bool": bool,
     "share": lambda n, parts, part: (n * part // parts, n * (part + 1) // parts),
     "blocks": lambda first, end: range(first, end, 3),

@@ -12,13 +12,15 @@ import inspect
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 import mtlib
-from mtlib.ops import maps, views, zips
+from mtlib.methods import BINARY, UNARY
+from mtlib.ops import inplace, maps, views, zips
+from mtlib.ops.elementwise import OPERATIONS
 
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -38,10 +40,11 @@ def public_functions(module) -> dict[str, object]:
 class Operation:
     """An operation on elements: a map of one operand or a zip of several."""
 
+    function: type[mtlib.Function]
     names: tuple[str, ...]
     call: Callable
     reference: Callable
-    domains: tuple[str, ...] = ("any",)
+    domains: tuple[str, ...]
     ulps: int = 0
     slopes: Callable | None = None  # the derivatives by hand, one for each operand
 
@@ -62,104 +65,86 @@ def _sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
+def _row(function, reference, domains=None, ulps=0, slopes=None) -> Operation:
+    """The entry of a Function, whose names and call follow from it as they do in mtlib."""
+    count = 1 if function.kind == "map" else 2
+    words = (UNARY if count == 1 else BINARY).get(function.symbol)
+    names = [function.name]
+    if function.symbol:
+        names += [f"Tensor.__{words}__"] + [f"Tensor.__r{words}__"] * (count == 2)
+    # Of numbers alone Python's own - would be called.
+    by_symbol = function.symbol and function is not maps.Neg
+    call = getattr(operator, f"__{words}__") if by_symbol else OPERATIONS[function]
+    return Operation(
+        function, tuple(names), call, reference, domains or ("any",) * count, ulps, slopes
+    )
+
+
 # A library's exp, log and tanh are good to a few units in the last place, and NumPy has its own.
 MAPS = [
-    Operation(("neg", "Tensor.__neg__"), maps.neg, np.negative, slopes=lambda a: -np.ones_like(a)),
-    Operation(("exp",), mtlib.exp, np.exp, ulps=4, slopes=np.exp),
-    Operation(("log",), mtlib.log, np.log, ("positive",), 4, slopes=lambda a: 1 / a),
-    Operation(("sqrt",), mtlib.sqrt, np.sqrt, ("positive",), slopes=lambda a: 0.5 / np.sqrt(a)),
-    Operation(
-        ("relu",), mtlib.relu, lambda a: np.maximum(a, 0), ("nonzero",), slopes=lambda a: a > 0
-    ),
-    Operation(
-        ("sigmoid",), mtlib.sigmoid, _sigmoid, ulps=8, slopes=lambda a: _sigmoid(a) * _sigmoid(-a)
-    ),
-    Operation(("tanh",), mtlib.tanh, np.tanh, ulps=8, slopes=lambda a: np.cosh(a) ** -2.0),
-    Operation(("gelu",), mtlib.gelu, _gelu, ulps=16, slopes=_gelu_slope),
+    _row(maps.Neg, np.negative, slopes=lambda a: -np.ones_like(a)),
+    _row(maps.Exp, np.exp, ulps=4, slopes=np.exp),
+    _row(maps.Log, np.log, ("positive",), 4, slopes=lambda a: 1 / a),
+    _row(maps.Sqrt, np.sqrt, ("positive",), slopes=lambda a: 0.5 / np.sqrt(a)),
+    _row(maps.ReLU, lambda a: np.maximum(a, 0), ("nonzero",), slopes=lambda a: a > 0),
+    _row(maps.Sigmoid, _sigmoid, ulps=8, slopes=lambda a: _sigmoid(a) * _sigmoid(-a)),
+    _row(maps.Tanh, np.tanh, ulps=8, slopes=lambda a: np.cosh(a) ** -2.0),
+    _row(maps.GELU, _gelu, ulps=16, slopes=_gelu_slope),
 ]
 
 
-def _zip(names, call, reference, domains=("any", "any"), ulps=0, slopes=None) -> Operation:
-    return Operation(names, call, reference, domains, ulps, slopes)
+def _pow_slopes(a, b):
+    return b * a ** (b - 1), a**b * np.log(a)
 
 
 ZIPS = [
-    _zip(
-        ("add", "Tensor.__add__", "Tensor.__radd__"),
-        operator.add,
-        np.add,
-        slopes=lambda a, b: (1, 1),
-    ),
-    _zip(
-        ("sub", "Tensor.__sub__", "Tensor.__rsub__"),
-        operator.sub,
-        np.subtract,
-        slopes=lambda a, b: (1, -1),
-    ),
-    _zip(
-        ("mul", "Tensor.__mul__", "Tensor.__rmul__"),
-        operator.mul,
-        np.multiply,
-        slopes=lambda a, b: (b, a),
-    ),
-    _zip(
-        ("div", "Tensor.__truediv__", "Tensor.__rtruediv__"),
-        operator.truediv,
-        np.divide,
-        ("any", "nonzero"),
-        slopes=lambda a, b: (1 / b, -a / b**2),
-    ),
-    _zip(
-        ("pow", "Tensor.__pow__", "Tensor.__rpow__"),
-        operator.pow,
-        np.power,
-        ("positive", "any"),
-        8,
-        slopes=lambda a, b: (b * a ** (b - 1), a**b * np.log(a)),
-    ),
-    _zip(
-        ("maximum",),
-        mtlib.maximum,
-        np.maximum,
-        ("any", "any"),
-        slopes=lambda a, b: (a > b, b > a),
-    ),
-    _zip(
-        ("minimum",),
-        mtlib.minimum,
-        np.minimum,
-        ("any", "any"),
-        slopes=lambda a, b: (a < b, b < a),
-    ),
+    _row(zips.Add, np.add, slopes=lambda a, b: (1, 1)),
+    _row(zips.Sub, np.subtract, slopes=lambda a, b: (1, -1)),
+    _row(zips.Mul, np.multiply, slopes=lambda a, b: (b, a)),
+    _row(zips.Div, np.divide, ("any", "nonzero"), slopes=lambda a, b: (1 / b, -a / b**2)),
+    _row(zips.Pow, np.power, ("positive", "any"), 8, _pow_slopes),
+    _row(zips.Maximum, np.maximum, slopes=lambda a, b: (a > b, b > a)),
+    _row(zips.Minimum, np.minimum, slopes=lambda a, b: (a < b, b < a)),
+]
+
+# Of bools; tested in test_bools.
+LOGIC = [
+    _row(maps.Not, np.logical_not),
+    _row(zips.And, np.logical_and),
+    _row(zips.Or, np.logical_or),
+    _row(zips.Xor, np.logical_xor),
 ]
 
 WHERE = Operation(
-    ("where",), mtlib.where, lambda c, a, b: np.where(c != 0, a, b), ("tied", "any", "any")
+    zips.Where,
+    ("where",),
+    mtlib.where,
+    lambda c, a, b: np.where(c != 0, a, b),
+    ("tied", "any", "any"),
 )
 
 COMPARISONS = [
     Operation(
+        zips.Compare,
         (f"Tensor.__{name}__", "compare"),
         getattr(operator, name),
         getattr(operator, name),
         ("tied", "tied"),
     )
-    for name in ("eq", "ne", "lt", "le", "gt", "ge")
+    for name in zips.COMPARISONS
 ]
 
-# Of bools; tested in test_bools.
-LOGIC = [
-    Operation(("logical_not", "Tensor.__invert__"), operator.invert, np.logical_not),
-    *(
-        Operation(
-            (f"logical_{name}", f"Tensor.__{name}__", f"Tensor.__r{name}__"),
-            getattr(operator, f"{name}_" if name != "xor" else name),
-            getattr(np, f"logical_{name}"),
-            ("any", "any"),
-        )
-        for name in ("and", "or", "xor")
-    ),
-]
+
+def _in_place(twin) -> Operation:
+    """The entry of a Function in place: what it does to an array, and what it may be done to."""
+    (row,) = (row for row in (*ZIPS, *LOGIC) if issubclass(twin, row.function))
+    word = f"__i{BINARY[twin.symbol]}__"
+    return replace(
+        row, function=twin, names=(twin.name, f"Tensor.{word}"), call=getattr(operator, word)
+    )
+
+
+IN_PLACE = [_in_place(f) for f in OPERATIONS if issubclass(f, inplace.InPlace) and f.symbol]
 
 
 @dataclass(frozen=True)
@@ -311,26 +296,10 @@ ELSEWHERE = {
     "trace": "test_trace",
     "zeros": "test_make",
     "to": "test_maps",
-    "add_": "test_inplace",
-    "sub_": "test_inplace",
-    "mul_": "test_inplace",
-    "div_": "test_inplace",
-    "pow_": "test_inplace",
-    "logical_and_": "test_bools",
-    "logical_or_": "test_bools",
-    "logical_xor_": "test_bools",
     "copy_": "test_inplace",
     "fill_": "test_inplace",
     "zero_": "test_inplace",
     "setitem": "test_inplace",
-    "Tensor.__iadd__": "test_inplace",
-    "Tensor.__isub__": "test_inplace",
-    "Tensor.__imul__": "test_inplace",
-    "Tensor.__itruediv__": "test_inplace",
-    "Tensor.__ipow__": "test_inplace",
-    "Tensor.__iand__": "test_bools",
-    "Tensor.__ior__": "test_bools",
-    "Tensor.__ixor__": "test_bools",
     "Tensor.__array_wrap__": "test_numpy",
     "Tensor.__array_function__": "test_numpy",
     "Tensor.__init__": "test_tensor",

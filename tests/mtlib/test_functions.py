@@ -224,3 +224,34 @@ class TestLedger:
             pass
 
         assert Other.name == "Other"
+
+    def test_a_backward_that_runs_a_kernel_of_its_own(self):
+        """It is the engine that enters it: with what it got, and the gradients that it made."""
+
+        class Square(mtlib.Function):
+            @staticmethod
+            def forward(ctx, x, nothing):
+                ctx.save_for_backward(x, None)
+                return x * x
+
+            @staticmethod
+            def backward(ctx, d):
+                x, _ = ctx.saved_tensors
+                dx = mtlib.Tensor.empty(x.shape, x.dtype, "loops")
+                dx.numpy()[...] = 2 * x.numpy() * d.numpy()
+                return dx, None
+
+            @staticmethod
+            def backward_traffic(ctx, inputs, gradients):
+                return 10 * len(inputs), len(gradients)
+
+        x, d = leaf(1.0, 2.0, 3.0), mtlib.ones(3)
+        y = Square.apply(x, None)
+        with mtlib.trace() as t:
+            y.backward(d)
+        (event,) = t.events
+        assert (event.name, event.kind, event.phase) == ("Square_backward", "fused", "backward")
+        assert (event.input_shapes, event.output_shapes) == (((3,), (3,)), ((3,),))
+        assert (event.reads, event.writes, event.bytes_allocated) == (20, 1, 24)
+        assert [b.name for b in t.buffers] == ["Square_backward"]
+        assert x.grad.tolist() == [2, 4, 6]

@@ -11,18 +11,13 @@ import mtlib
 from mtlib.layout import overlaps
 from mtlib.runtime.memory import flattened
 
+from .operations import IN_PLACE
 from .strategies import DTYPES, fill, near, operands, recipes, shapes
 
 pytestmark = pytest.mark.nojit
 
-# Name, operator, and the values that the operands may have.
-OPERATIONS = {
-    "add_": (operator.iadd, "any", "any"),
-    "sub_": (operator.isub, "any", "any"),
-    "mul_": (operator.imul, "any", "any"),
-    "div_": (operator.itruediv, "any", "nonzero"),
-    "pow_": (operator.ipow, "positive", "any"),
-}
+# Name, operator, and the values that the operands may have; those of bools are in test_bools.
+OPERATIONS = {op.id: (op.call, *op.domains) for op in IN_PLACE if op.function.takes != "bools"}
 OPERATORS = [operation for operation, *_ in OPERATIONS.values()]
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
 every_operator = pytest.mark.parametrize("change", OPERATORS, ids=lambda f: f.__name__)

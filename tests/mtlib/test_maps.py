@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import mtlib
 
+from .fused_programs import check
 from .operations import MAPS
 from .strategies import DTYPES, check_gradient, fill, operands, small_shapes
 
@@ -71,6 +72,12 @@ def test_backward_is_the_derivative_by_hand(op, dtype):
     assert x.grad.dtype == dtype
     slopes = op.slopes(a.astype(np.float64))
     np.testing.assert_allclose(x.grad, d * slopes, rtol=64 * np.finfo(dtype).eps, atol=1e-6)
+
+
+@every_map
+@pytest.mark.usefixtures("plain")
+def test_fuse_writes_what_it_does(op):
+    check(op.call, [fill(op.domains[0], (4, 5), np.float64, seed=1)], rtol=1e-9, atol=1e-12)
 
 
 def test_the_slope_of_relu_at_0_is_0():

@@ -23,9 +23,9 @@ def test_the_small_tests_pass_without_compiling():
 def test_a_kernel_is_the_python_function():
     script = """
 import mtlib, types
-from mtlib.kernels.strided import elementwise
-assert isinstance(elementwise.add.serial, types.FunctionType)
-assert isinstance(elementwise.add.threaded, types.FunctionType)
+from mtlib.ops import zips
+assert isinstance(zips.Add.kernel.serial, types.FunctionType)
+assert isinstance(zips.Add.kernel.threaded, types.FunctionType)
 print((mtlib.ones(300, 300) + 1).sum().item())
 """
     done = python("-c", script, NUMBA_DISABLE_JIT=1)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from mtlib.kernels import plain
 from mtlib.kernels.functions import scalars
 from mtlib.kernels.plans.strided import iteration
-from mtlib.kernels.strided import elementwise, reduce
+from mtlib.kernels.strided import reduce
 from mtlib.layout import Layout, contiguous
+from mtlib.ops import maps, zips
 
 from .counting import Counting
 from .strategies import operands, shapes
@@ -46,7 +47,7 @@ FOLDS = {
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
 def test_map_is_the_fast_map(data, dtype):
     (a,), out, expected, layout = both(data, data.draw(shapes(max_rank=3)), dtype, 1)
-    for loops, kernel in zip(MAPS, [elementwise.relu, elementwise.neg], strict=True):
+    for loops, kernel in zip(MAPS, [maps.ReLU.kernel, maps.Neg.kernel], strict=True):
         loops(out, layout, a.storage, ranked(a.layout))
         kernel(expected, a.storage, iteration(layout, ranked(a.layout)), work=1)
         np.testing.assert_array_equal(out, expected)
@@ -56,7 +57,7 @@ def test_map_is_the_fast_map(data, dtype):
 def test_zip_is_the_fast_zip(data, dtype):
     (a, b), out, expected, layout = both(data, data.draw(shapes(max_rank=3)), dtype, 2)
     left, right = ranked(a.layout), ranked(b.layout)
-    for loops, kernel in zip(ZIPS, [elementwise.sub, elementwise.maximum], strict=True):
+    for loops, kernel in zip(ZIPS, [zips.Sub.kernel, zips.Maximum.kernel], strict=True):
         loops(out, layout, a.storage, left, b.storage, right)
         kernel(expected, a.storage, b.storage, iteration(layout, left, right), work=1)
         np.testing.assert_array_equal(out, expected)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mtlib
 
+from .fused_programs import check
 from .operations import COMPARISONS, WHERE, ZIPS
 from .strategies import DTYPES, check_gradient, fill, near, operands, shapes, small_shapes
 from .test_maps import check_values
@@ -93,6 +94,13 @@ def test_backward_is_the_derivative_by_hand(op, dtype):
     rtol = 64 * np.finfo(dtype).eps
     np.testing.assert_allclose(x.grad, da.sum((0, 2))[:, None], rtol=rtol, atol=50 * rtol)
     np.testing.assert_allclose(y.grad, db.sum(1, keepdims=True), rtol=rtol, atol=50 * rtol)
+
+
+@every_zip
+@pytest.mark.usefixtures("plain")
+def test_fuse_writes_what_it_does(op):
+    arrays = [fill(domain, (4, 5), np.float64, seed) for seed, domain in enumerate(op.domains)]
+    check(op.call, arrays, rtol=1e-9, atol=1e-12)
 
 
 @every_zip
