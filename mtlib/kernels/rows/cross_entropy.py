@@ -61,8 +61,8 @@ def _make_forward(each):
             narrow_vectors()
             most, total, loss = lanes[part][0], lanes[part][1], lanes[part][2]
             for t in strips_of(part, len(space), rows):
+                bring(space[part][0], x, t, rows, LOGITS)
                 near = x[row(t, rows, LOGITS)] if in_place(rows, LOGITS) else space[part][0]
-                bring(near, x, t, rows, LOGITS)
                 _forward(near, most, total, loss, rows.along)
                 start, step = start_of_row(t, rows.strips, EACH), rows.runs[EACH, -1]
                 for j in range(rows_in(t, rows)):

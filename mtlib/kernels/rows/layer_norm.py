@@ -158,8 +158,8 @@ def _make_forward(each):
             scale, lost = lanes[part][2], lanes[part][3]
             for t in strips_of(part, len(space), rows):
                 near = y[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                bring(near, x, t, rows, X)
                 far = x[row(t, rows, X)] if in_place(rows, X) else near
-                bring(far, x, t, rows, X)
                 _forward(near, far, w, b, mean, rest, scale, lost, length, eps, along)
                 keep(means, mean, t, rows, KEPT)
                 keep(rests, rest, t, rows, KEPT)
@@ -187,10 +187,10 @@ def _make_backward(each):
             strips = strips_of(part, len(space), rows)
             for t in strips:
                 near = dx[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
+                bring(near, x, t, rows, X)
                 far = x[row(t, rows, X)] if in_place(rows, X) else near
-                bring(far, x, t, rows, X)
+                bring(space[part][1], d, t, rows, D)
                 slope = d[row(t, rows, D)] if in_place(rows, D) else space[part][1]
-                bring(slope, d, t, rows, D)
                 recall(mean, means, t, rows, KEPT)
                 recall(rest, rests, t, rows, KEPT)
                 recall(scale, scales, t, rows, KEPT)

@@ -99,8 +99,8 @@ def _make_backward(each):
             for t in strips_of(part, len(space), rows):
                 near = out[row(t, rows, OUT)] if in_place(rows, OUT) else space[part][0]
                 fetch(near, y, t, rows, Y)
+                bring(space[part][1], d, t, rows, D)
                 slope = d[row(t, rows, D)] if in_place(rows, D) else space[part][1]
-                bring(slope, d, t, rows, D)
                 if logarithm:
                     _log_softmax_backward(near, slope, totals, lost, rows.along)
                 else:

@@ -103,10 +103,10 @@ def row(t, rows, operand):
 
 
 @inlined
-def bring(near, x, t, rows, operand):
-    """Bring strip ``t`` of an operand close, unless it is in place, where ``near`` is then."""
+def bring(space, x, t, rows, operand):
+    """Bring strip ``t`` of an operand close, unless it is in place."""
     if not in_place(rows, operand):
-        fetch(near, x, t, rows, operand)
+        fetch(space, x, t, rows, operand)
 
 
 @inlined
