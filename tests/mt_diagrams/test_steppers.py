@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from base64 import b64decode
 from html.parser import HTMLParser
 
 import numpy as np
@@ -21,13 +20,12 @@ from mt_diagrams import (
 from mt_diagrams.svg.browser import page_after_scripts
 
 from .browsing import needs_browser
-from .svg_reading import Svg
+from .svg_reading import Svg, pictures
 
 
 def frames(stepper):
     """The SVG of each step, as it is in the page."""
-    data = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', stepper._repr_html_())
-    return [Svg(b64decode(text).decode("utf-8")) for text in data]
+    return [Svg(svg) for svg in pictures(stepper._repr_html_())]
 
 
 class Page(HTMLParser):
