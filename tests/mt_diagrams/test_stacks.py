@@ -53,8 +53,7 @@ def test_the_loops_of_a_stack_have_one_more_around_them():
 
 def test_the_gradient_of_what_a_stack_shares_adds_up_over_it():
     words = Svg(image_matmul_backward((5, 2, 4), (4, 3)).svg).words()
-    assert "= Mᵀ d, then over the stack of 5" in words
-    assert "= d Nᵀ" in words
+    assert words.count("then summed over the stack of 5") == 1  # that of N
 
 
 def test_values_of_a_stack_are_those_of_its_first_matrix():

@@ -58,7 +58,7 @@ def _tensor(shape: Shape) -> Figure:
     depth, rows, cols = _of_rank("tensor", shape, 3)
     axes = [axis(size) for size in shape]
     deep, down, across = map(len, axes)
-    middle = cube(*axes).translate((across - deep / 2) / 2, (deep / 2 - down) / 2)
+    middle = cube(*axes).translate((across - deep / 2) / 2, -(deep / 2 + down) / 2)
     lines = [str(shape), elements(shape)]
     return Figure(
         captioned(middle, lines, (down + deep / 2) / 2 + 0.75),

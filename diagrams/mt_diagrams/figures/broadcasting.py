@@ -8,22 +8,14 @@ from colour import Color
 
 from mt_diagrams.pieces.blocks import along, axes_of, block, size_of
 from mt_diagrams.pieces.layout import captioned, rows, step
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import Shape, check_rank, common_shape, elements, shape_of
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
-from mt_diagrams.svg.theme import (
-    AQUA_INK,
-    AQUA_TINT,
-    INK,
-    PAPAYA_INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-)
+from mt_diagrams.svg.roles import FIRST, SECOND
+from mt_diagrams.svg.theme import INK, QUIET, SMALL, TEXT
 
-LOOKS = {"a": (papaya, PAPAYA_TINT, PAPAYA_INK), "b": (aqua, AQUA_TINT, AQUA_INK)}
+ROLE_OF = {"a": FIRST, "b": SECOND}
 
 
 def image_broadcast(a, b) -> Figure:
@@ -53,7 +45,7 @@ def image_broadcast(a, b) -> Figure:
     gap = (_height(lines[0]) + _height(lines[1])) / 2 + 0.9
     words = [_in_words(name, shape, out) for name, shape in shapes.items()]
     return Figure(
-        upper + lower.translate(0, gap),
+        with_legend(upper + lower.translate(0, gap), [FIRST, SECOND]),
         f"broadcast of {shapes['a']} and {shapes['b']}",
         f"Operands a of shape {shapes['a']} and b of shape {shapes['b']}, aligned at the last "
         f"dimension, stretch to {out}, {elements(out)}: {words[0]}; {words[1]}.",
@@ -84,20 +76,20 @@ def _in_words(name: str, shape: Shape, out: Shape) -> str:
 
 def _row_of(name: str, shape: Shape, out: Shape) -> list[Diagram]:
     """An operand in its own shape, and stretched."""
-    strong, pale, ink = LOOKS[name]
+    role = ROLE_OF[name]
     stretched = _stretched(shape, out)
     axes, wide = axes_of(shape), axes_of(out)
 
     def stored(*index: int) -> Color:
-        return pale if any(index[d] for d in stretched) else strong
+        return role.tint if any(index[d] for d in stretched) else role.fill
 
     big = block(wide, stored)
-    big = concat([big, *(along(wide, d, "stride 0", ink) for d in stretched)])
+    big = concat([big, *(along(wide, d, "stride 0", role.ink) for d in stretched)])
     drop = max(sum(size_of(x)[1:]) for x in (axes, wide)) / 2 + 0.75 + (0.9 if stretched else 0)
     word = "stretch" if stretched else "as it is"
     return [
         _aligned(name, shape, out),
-        captioned(block(axes, lambda *_: strong), [f"{name} {shape}", elements(shape)], drop),
+        captioned(block(axes, lambda *_: role.fill), [f"{name} {shape}", elements(shape)], drop),
         step(word),
         captioned(big, [str(out), f"{elements(shape)} stored"], drop),
     ]
@@ -111,7 +103,7 @@ def _aligned(name: str, shape: Shape, out: Shape) -> Diagram:
         parts.append(label(who, SMALL, QUIET).translate(-0.9, 0.8 * y - 0.4))
         for d, n in enumerate(sizes, len(out) - len(sizes)):
             same = n == out[d]
-            color = INK if same else LOOKS[name][2]
+            color = INK if same else ROLE_OF[name].ink
             text = label(str(n), TEXT, color, bold=not same)
             parts.append(text.translate(0.3 + width * d + width / 2 - 0.5, 0.8 * y - 0.4))
     return concat(parts)

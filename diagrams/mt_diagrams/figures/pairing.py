@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from mt_diagrams.figures.matmul import LIMIT, ORIGIN
-from mt_diagrams.pieces.elide import axis
+from collections.abc import Callable
+
+from chalk import concat
+from chalk.types import Diagram
+
+from mt_diagrams.figures.matmul import ORIGIN
+from mt_diagrams.pieces.elide import Axis, axis
 from mt_diagrams.pieces.equation import color
 from mt_diagrams.pieces.layout import captioned, row, ruled, sign
 from mt_diagrams.pieces.shapes import matmul_shape
 from mt_diagrams.pieces.stacks import empty_product, lines_of_stack, sheaf
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.theme import PAPAYA_INK, QUIET
+from mt_diagrams.svg.lettering import label, width_of
+from mt_diagrams.svg.theme import INK, QUIET, TINY
+
+LIMIT = 8
 
 
 def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
@@ -32,7 +40,9 @@ def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
     shades = color(1, len(inner))
     left = sheaf(p.left, rows, inner, "a", lambda _, c: shades(0, inner.slot(c)))
     right = sheaf(p.right, inner, cols, "b", lambda r, _: shades(0, inner.slot(r)))
-    reduced = (f"k = {k}", PAPAYA_INK, True)
+    left = left + _numbered(rows, inner, lambda _, c: c)
+    right = right + _numbered(inner, cols, lambda r, _: r)
+    reduced = (f"k = {k}", INK, True)
     drop = max(len(rows), len(inner)) / 2 + 1.95
     drawing = row(
         [
@@ -54,6 +64,14 @@ def image_rows_meet_columns(a=ORIGIN[0], b=ORIGIN[1]) -> Figure:
         drawing,
         f"rows of {p.left} meet columns of {p.right}",
         f"Matrix M of shape {p.left} and matrix N of shape {p.right}. Each of the {k} values of k "
-        f"has a colour: entries of column k of M are multiplied with entries of row k of N, "
-        f"those of the same colour.",
+        f"has a colour and is written in its cells: entries of column k of M are multiplied with "
+        f"entries of row k of N, those of the same number.",
     )
+
+
+def _numbered(down: Axis, across: Axis, k_of: Callable[[int, int], int]) -> Diagram:
+    """The k of each cell of a grid, where there is room: not told by colour alone."""
+    left, top = 0.5 - len(across) / 2, 0.5 - len(down) / 2
+    places = [(k_of(r, c), x, y) for y, r in down.shown for x, c in across.shown]
+    texts = [(str(k), x, y) for k, x, y in places if width_of(str(k), TINY) <= 0.86]
+    return concat([label(text, TINY).translate(left + x, top + y) for text, x, y in texts])

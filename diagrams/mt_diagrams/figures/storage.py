@@ -17,11 +17,10 @@ from mt_diagrams.pieces.layout import row
 from mt_diagrams.pieces.shapes import elements
 from mt_diagrams.pieces.strided import Strided, strided_of
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.hatch import hatched
 from mt_diagrams.svg.lettering import label, width_of
 from mt_diagrams.svg.palette import aqua, papaya
 from mt_diagrams.svg.strokes import arrows, box, boxed, dots, polygons, polylines, sides
-from mt_diagrams.svg.theme import INK, MIST, PAPAYA_INK, QUIET, SMALL, TEXT, THREAD, TINY
+from mt_diagrams.svg.theme import INK, MIST, QUIET, SMALL, TEXT, THREAD, TINY
 
 NAMES = "ijk"
 CELLS = 30  # of the storage, up to which all are drawn
@@ -33,7 +32,7 @@ def image_storage(tensor) -> Figure:
     """The storage of a tensor: which cell each index reads, and how far apart neighbours are.
 
     The number in a cell of the tensor is the cell of the storage that it reads, in the same
-    colour.  A cell that several indices read is hatched, and says how many.
+    colour.  A cell that several indices read says how many do.
 
     Args:
         tensor: a tensor or an array with any strides, or a shape, of at most three dimensions.
@@ -159,16 +158,11 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagra
     place = {index: left + (x + 0.5) * width for x, index in line.shown}
     cells = [(box(x - width / 2, -0.5, width, 1), shades.get(p, MIST)) for p, x in place.items()]
     shared = {p: n for p, n in _shared(view, axes, shades).items() if p in place}
-    rects = [(place[p] - width / 2, -0.5, place[p] + width / 2, 0.5) for p in shared]
     texts = [
         label(str(p), TINY, INK if p in shades else QUIET).translate(x, 0) for p, x in place.items()
     ]
-    plates = [
-        polygons([box(place[p] - width / 2 + 0.15, -0.2, width - 0.3, 0.4)]).fill_color(shades[p])
-        for p in shared
-    ]
     counts = [
-        label(f"×{n}", TINY, PAPAYA_INK, bold=True).translate(place[p], -0.72)
+        label(f"×{n}", TINY, INK, bold=True).translate(place[p], -0.72)
         for p, n in shared.items()
         if width_of(f"×{n}", TINY, bold=True) <= width
     ]
@@ -178,8 +172,6 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagra
             title.translate(0, -0.25 if shared else 0),
             left_out(box(left, -0.5, w, 1), gaps),
             paint(cells),
-            hatched(rects, "/"),
-            *(plate.line_width(0) for plate in plates),
             *texts,
             *counts,
             _steps(view, place),
@@ -225,7 +217,8 @@ def _steps(view: Strided, place: dict[int, float]) -> Diagram:
             parts.append(arrows([[(start, y), (end, y)]]))
         else:
             words = f"one step of {NAMES[d]}: the same cell (stride 0)"
-            parts.append(polygons([box(start - 0.09, y - 0.09, 0.18, 0.18)]).fill_color(INK))
+            spot = polygons([box(start - 0.09, y - 0.09, 0.18, 0.18)])
+            parts.append(spot.fill_color(INK).line_width(0))
         guides = [[(x, 0.6), (x, y - 0.12)] for x in sorted({start, end})]
         parts.append(polylines(guides).line_color(THREAD).dashing([2, 3], 0))
         spot = max(start, end) + 0.3 + width_of(words, SMALL) / 2

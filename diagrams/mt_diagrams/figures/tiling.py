@@ -8,24 +8,15 @@ from colour import Color
 
 from mt_diagrams.pieces.cells import left_out, paint
 from mt_diagrams.pieces.elide import Axis, axis
-from mt_diagrams.pieces.layout import row
+from mt_diagrams.pieces.layout import wrapped
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import short_bytes
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND, Role
 from mt_diagrams.svg.strokes import box, boxed, polylines, sides
-from mt_diagrams.svg.theme import (
-    AQUA_TINT,
-    CELL,
-    INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-    THREAD,
-)
+from mt_diagrams.svg.theme import CELL, INK, QUIET, SMALL, TEXT, THREAD
 
-BOTH = (papaya, aqua)
 LIMIT = 6
 GAP = 0.9
 
@@ -103,7 +94,7 @@ def image_tiling(
         ),
     ]
     return Figure(
-        _under_titles(panels),
+        with_legend(_under_titles(panels), [FIRST, SECOND, RESULT]),
         f"tiling of {(m, k)} @ {(k, n)}",
         f"The multiplication {(m, k)} @ {(k, n)} is cut three times. First into cache blocks: "
         f"{blocks[1]} blocks of M of {m} by {depth}, and {blocks[1]} by {blocks[2]} blocks of N of "
@@ -135,16 +126,16 @@ def _panel(title, axes, deep: float, names, lines, size: float = 1.0, at_once: b
 
     def result(i: int, j: int):
         if at_once:
-            return (PAPAYA_TINT, AQUA_TINT)
-        return BOTH if (i, j) == (0, 0) else CELL
+            return RESULT.tint
+        return RESULT.fill if (i, j) == (0, 0) else CELL
 
-    def lit(line: int, piece: int, strong: Color, pale: Color) -> Color:
+    def lit(line: int, piece: int, role: Role) -> Color:
         if line and not at_once:
             return CELL
-        return pale if piece else strong
+        return role.tint if piece else role.fill
 
-    left = _lattice(ms, ks, deep, size, lambda i, p: lit(i, p, papaya, PAPAYA_TINT))
-    above = _lattice(ks, ns, size, deep, lambda p, j: lit(j, p, aqua, AQUA_TINT))
+    left = _lattice(ms, ks, deep, size, lambda i, p: lit(i, p, FIRST))
+    above = _lattice(ks, ns, size, deep, lambda p, j: lit(j, p, SECOND))
     out = _lattice(ms, ns, size, size, result)
     wide, length = len(ks) * deep, len(ns) * size
     beside = (width_of(names[0], SMALL) + width_of(names[2], SMALL)) / 2 + 0.5
@@ -175,7 +166,7 @@ def _panel(title, axes, deep: float, names, lines, size: float = 1.0, at_once: b
 
 
 def _under_titles(panels) -> Diagram:
-    """The drawings in a row, their corners level, the texts of all on the same lines."""
+    """The drawings in a row, or in several, their corners level, the texts of all on one line."""
     top = min(sides(drawing)[1] for _, drawing, _ in panels) - 0.75
     bottom = max(sides(drawing)[3] for _, drawing, _ in panels) + 0.6
     columns = []
@@ -184,7 +175,7 @@ def _under_titles(panels) -> Diagram:
         for n, line in enumerate(lines):
             texts.append(label(line, SMALL, QUIET).translate(0, bottom + 0.64 * n))
         columns.append(concat([drawing, *texts]))
-    return row(columns, 1.0)
+    return wrapped([[column] for column in columns], 1.0)
 
 
 def _lattice(down: Axis, across: Axis, width: float, height: float, colormap) -> Diagram:

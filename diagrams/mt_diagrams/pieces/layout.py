@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 from chalk import concat, empty
 from chalk.types import Diagram
 from colour import Color
 
 from mt_diagrams.pieces.elide import Axis
+from mt_diagrams.svg.figure import MARGIN, WIDEST
 from mt_diagrams.svg.lettering import label, width_of
 from mt_diagrams.svg.strokes import arrows, boxed, polylines, sides
-from mt_diagrams.svg.theme import QUIET, SMALL, TEXT, TINY
+from mt_diagrams.svg.theme import QUIET, SCALE, SMALL, TEXT, TINY
 
 LEADING = 0.64  # from one caption line to the next
+FITS = (WIDEST - 2 * MARGIN) / SCALE  # how wide a drawing is shown without being shrunk
 
 
 def captioned(drawing: Diagram, lines: Sequence[str], drop: float) -> Diagram:
@@ -125,6 +128,38 @@ def ruled(
 def row(parts: Sequence[Diagram], gaps: float) -> Diagram:
     """Diagrams from left to right, origins level, ``gaps`` apart."""
     return rows([parts], gaps)[0]
+
+
+def wrapped(groups: Sequence[Sequence[Diagram]], gaps: float, between: float = 0.9) -> Diagram:
+    """Diagrams from left to right, in as many rows as they need to be shown at full size.
+
+    So that no text is shrunk until it cannot be read.
+
+    Args:
+        groups: what stays together in a row.
+        gaps: between neighbours.
+        between: one row and the next.
+    """
+    for count in range(1, len(groups) + 1):
+        breaks = combinations(range(1, len(groups)), count - 1)
+        ways = [_lines(groups, gaps, (0, *some, len(groups))) for some in breaks]
+        lines = min(ways, key=_widest)  # of as many rows, those that are most alike
+        if _widest(lines) <= FITS:
+            break
+    drawn, y = [], 0.0
+    for line in lines:
+        left, top, right, bottom = sides(line)
+        drawn.append(line.translate(-(left + right) / 2, y - top))
+        y += bottom - top + between
+    return concat(drawn)
+
+
+def _lines(groups: Sequence[Sequence[Diagram]], gaps: float, at: Sequence[int]) -> list[Diagram]:
+    return [row([part for group in groups[a:b] for part in group], gaps) for a, b in pairwise(at)]
+
+
+def _widest(lines: Sequence[Diagram]) -> float:
+    return max(line.get_envelope().width for line in lines)
 
 
 def rows(lines: Sequence[Sequence[Diagram]], gaps: float) -> list[Diagram]:
