@@ -46,6 +46,25 @@ def step(word: str, back: bool = False, under: str = "", least: float = 1.5) -> 
     return drawing + label(under, SMALL).translate(0, 0.5) if under else drawing
 
 
+def from_left(text: str, size: float, color: Color, bold: bool = False) -> tuple[Diagram, float]:
+    """A line of text that begins at its origin, and how long it is."""
+    width = width_of(text, size, bold=bold)
+    return label(text, size, color, bold=bold).translate(width / 2, 0), width
+
+
+def fitted(text: str, size: float, most: float, bold: bool = False) -> str:
+    """``text``, cut short with an ellipsis where it would be longer than ``most``.
+
+    >>> fitted("a long name", 1.0, 4.0), fitted("short", 1.0, 4.0)
+    ('a long…', 'short')
+    """
+    if width_of(text, size, bold=bold) <= most:
+        return text
+    while text and width_of(text + "…", size, bold=bold) > most:
+        text = text[:-1]
+    return text + "…"
+
+
 def blank(drawing: Diagram) -> Diagram:
     """Nothing, in the room that ``drawing`` takes."""
     return boxed(empty(), *sides(drawing))
@@ -146,6 +165,11 @@ def wrapped(groups: Sequence[Sequence[Diagram]], gaps: float, between: float = 0
         lines = min(ways, key=_widest)  # of as many rows, those that are most alike
         if _widest(lines) <= FITS:
             break
+    return under(lines, between)
+
+
+def under(lines: Sequence[Diagram], between: float = 0.9) -> Diagram:
+    """Rows one beneath the other, their middles in line."""
     drawn, y = [], 0.0
     for line in lines:
         left, top, right, bottom = sides(line)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from chalk import concat
 from chalk.types import Diagram
 
-from mt_diagrams.svg.hatch import hatched
+from mt_diagrams.svg.hatch import Rect, hatched
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.roles import SAVED, Role
+from mt_diagrams.svg.roles import OPERANDS, SAVED, SECOND, Role
 from mt_diagrams.svg.strokes import box, polygons, sides
 from mt_diagrams.svg.theme import CELL, SMALL
 
@@ -26,9 +26,9 @@ def legend(roles: Sequence[Role], saved: bool = False, most: float = 30.0) -> Di
         saved: whether anything in it is hatched.
         most: how long a line may be.
     """
-    entries = [(role.words, role.fill, "") for role in roles]
+    entries = [(role.words, role, "") for role in roles]
     if saved:
-        entries.append((SAVED, CELL, "/"))
+        entries.append((SAVED, None, "/"))
     lines: list[list[tuple]] = [[]]
     x = 0.0
     for entry in entries:
@@ -41,17 +41,35 @@ def legend(roles: Sequence[Role], saved: bool = False, most: float = 30.0) -> Di
     parts = []
     for y, line in enumerate(lines):
         middle = (line[-1][0] + line[-1][1]) / 2
-        for x, wide, (words, color, texture) in line:
+        for x, wide, (words, role, texture) in line:
             left, top = x - middle, y * LINE - HIGH / 2
-            parts.append(polygons([box(left, top, WIDE, HIGH)]).fill_color(color))
-            parts.append(hatched([(left, top, left + WIDE, top + HIGH)], texture))
+            sample = (left, top, left + WIDE, top + HIGH)
+            if role is None:
+                parts.append(polygons([box(left, top, WIDE, HIGH)]).fill_color(CELL))
+                parts.append(hatched([sample], texture))
+            else:
+                parts.append(filled([sample], role))
             text = label(words, SMALL)
             parts.append(text.translate(left + (wide + WIDE + 0.3) / 2, y * LINE))
     return concat(parts)
 
 
+def filled(rects: Sequence[Rect], role: Role, edge: bool = True) -> Diagram:
+    """Areas in the colour of a role; of the operands, in the colours of both."""
+    whole = [box(left, top, right - left, low - top) for left, top, right, low in rects]
+    area = polygons(whole).fill_color(role.fill)
+    if not edge:
+        area = area.line_width(0)
+    if role is not OPERANDS:
+        return area
+    halves = [box(x, (y + low) / 2, right - x, (low - y) / 2) for x, y, right, low in rects]
+    return area + polygons(halves).fill_color(SECOND.fill).line_width(0)
+
+
 def with_legend(drawing: Diagram, roles: Sequence[Role], saved: bool = False) -> Diagram:
     """A drawing with its legend beneath, in the middle."""
+    if not roles and not saved:
+        return drawing
     left, _, right, bottom = sides(drawing)
     key = legend(roles, saved, max(right - left, 12.0))
     return drawing + key.translate((left + right) / 2, bottom + 1.0)

@@ -14,7 +14,7 @@ from mt_diagrams.svg import theme
 from mt_diagrams.svg.palette import aqua, papaya
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Role:
     """A role: what the legend calls it, and its colours.
 
@@ -37,3 +37,6 @@ WORKSPACE = Role("workspace", theme.STONE, theme.MIST, theme.INK)
 
 ROLES = (FIRST, SECOND, INTERMEDIATE, RESULT, GRADIENT, WORKSPACE)
 SAVED = "saved for backward"  # the hatch, in words
+
+# Where it is not told which operand something is: painted in the colours of both.
+OPERANDS = Role("operands", papaya, theme.PAPAYA_TINT, theme.PAPAYA_INK)
