@@ -45,7 +45,7 @@ def test_a_notebook_gets_one_image_with_its_words_and_a_short_text(thing):
     (tag,) = re.findall("<[^>]+>", data["text/html"])
     svg = Svg(shown(thing))
     alt = re.search('alt="([^"]+)"', tag)[1]
-    assert html.unescape(alt) in ("Diagram: 3 × 2 cells.", 'a & b. says "c" <d>')
+    assert html.unescape(alt) in ("Diagram: 3 wide, 2 high, in cells.", 'a & b. says "c" <d>')
     for side, length in (("width", svg.width), ("height", svg.height)):
         assert f' {side}="{round(length)}"' in tag
     assert 'style="max-width:100%;height:auto"' in tag

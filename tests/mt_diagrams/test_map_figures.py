@@ -72,6 +72,12 @@ def test_the_elements_that_meet_are_coloured_and_named():
     assert "out[1, 1] = exp(a[1, 1])" in svg.words()
 
 
+def test_a_result_is_drawn_in_its_own_shape():
+    """(2, 4, 3) reduced along the middle is a matrix of six cells, and no box."""
+    svg = Svg(image_reduce((2, 4, 3), 1).svg)
+    assert len(svg.cells) == (2 * 4 + 2 * 3 + 4 * 3) + 2 * 3 + 2  # three faces, cells, the legend
+
+
 def test_values_are_the_real_ones():
     a, b = np.array([[1.0, 2.0], [np.nan, 4.0]]), np.array([10.0, 0.5])
     words = Svg(image_zip(a, b, values=True).svg).words()
@@ -107,6 +113,11 @@ def test_what_is_stored_is_in_full_colour_and_the_rest_pale():
         (lambda: image_reduce((2, 3), 2), ValueError, r"dim 2 is out of range for shape \(2, 3\)"),
         (lambda: image_reduce((), 0), ValueError, r"dim 0 is out of range for shape \(\)"),
         (lambda: image_zip((2,), (2,), values=True), TypeError, "operands that hold numbers"),
+        (
+            lambda: image_map(np.ones(2) * 1j, np.abs, values=True),
+            TypeError,
+            "image_map: complex128 values are complex, and only real ones are drawn",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(call, error, message):

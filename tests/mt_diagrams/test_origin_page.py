@@ -88,5 +88,5 @@ def test_text_plain_of_what_the_page_shows_is_short_and_stable(shown):
     for value in shown[1:]:
         assert "0x" not in repr(value)
         assert len(repr(value)) < 60
-    assert repr(shown[1]) == "<Diagram: 7.5 × 4>"
-    assert repr(shown[4]) == "<Diagram: 3 × 2>"
+    assert repr(shown[1]) == "<Diagram: 7.5 wide, 4 high>"
+    assert repr(shown[4]) == "<Diagram: 3 wide, 2 high>"

@@ -52,6 +52,7 @@ def image_loop_nest(
     i, j = cell
     drawing = wrapped([[_code(p, i, j, now)], [_operands(p, i, j, now)]], 1.6)
     each = f"For each of the {p.stack[0]} matrices of the stack: three" if p.stack else "Three"
+    first = [[0] * (len(shape) - 2) for shape in (p.left, p.right)]
     one, other = _at(p.left, "M", "i, k"), _at(p.right, "N", "k, j")
     return Figure(
         with_legend(drawing, [FIRST, SECOND, RESULT]),
@@ -59,8 +60,9 @@ def image_loop_nest(
         f"{each} nested loops: i in range({m}) and j in range({n}) walk the output, k in "
         f"range({k}) is reduced. Inside, {one} and {other} are zipped and added to a total in a "
         f"register, which is written to {_at(p.out, 'out', 'i, j')} once. "
-        f"The step i = {i}, j = {j}, k = {now} is highlighted: it reads M{[i, now]} and "
-        f"N{[now, j]}, and nothing of size m·k·n is ever stored.",
+        f"The step {'b = 0, ' if p.stack else ''}i = {i}, j = {j}, k = {now} is highlighted: it "
+        f"reads M{[*first[0], i, now]} and N{[*first[1], now, j]}, and nothing of size m·k·n is "
+        f"ever stored.",
     )
 
 
@@ -92,11 +94,11 @@ def _code(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
         y = number * PITCH
         start = 0.45 + depth * INDENT
         color = INK if note.startswith("reduced") else QUIET
-        parts += [_from_left(code, start, y), _to_right(note, WIDTH - 1.2, y, color)]
+        parts += [_from_left(code, start, y), _to_right(note, WIDTH - 0.4 * (deep + 3), y, color)]
     y = len(lines) * PITCH + 0.9
     note = "in the register, after this step:"
     parts.append(_to_right(note, 0.45 + width_of(note, SMALL), y, QUIET))
-    parts.append(_from_left(f"total = {_so_far(i, j, now)}", 0.45, y + 0.9))
+    parts.append(_from_left(f"total = {_so_far(p, i, j, now)}", 0.45, y + 0.9))
     return _centred_upright(concat(parts))
 
 
@@ -109,9 +111,10 @@ def _to_right(note: str, x: float, y: float, color) -> Diagram:
     return label(note, SMALL, color).translate(x - width_of(note, SMALL) / 2, y)
 
 
-def _so_far(i: int, j: int, now: int) -> str:
+def _so_far(p: MatmulShape, i: int, j: int, now: int) -> str:
     """What the register holds, in short: the first products and the last."""
-    terms = [f"M[{i},{k}]·N[{k},{j}]" for k in sorted({0, now})]
+    m, n = ("0," if len(shape) > 2 else "" for shape in (p.left, p.right))  # of a stack, the first
+    terms = [f"M[{m}{i},{k}]·N[{n}{k},{j}]" for k in sorted({0, now})]
     return (" + … + " if now > 1 else " + ").join(terms)
 
 

@@ -193,10 +193,9 @@ def image_reduce(
         raise ValueError(f"{who}: dim {dim} is out of range for shape {shape}")
     dim %= rank
     at = _index(who, at, shape)
-    kept = (*shape[:dim], 1, *shape[dim + 1 :])
     out = (*shape[:dim], *shape[dim + 1 :])
-    target = None if at is None else (*at[:dim], 0, *at[dim + 1 :])
-    axes, axes_out = axes_of(shape, at or ()), axes_of(kept, target or ())
+    target = None if at is None else (*at[:dim], *at[dim + 1 :])
+    axes, axes_out = axes_of(shape, at or ()), axes_of(out, target or ())
 
     def on_line(*index: int):
         line = at is not None and (*index[:dim], *index[dim + 1 :]) == (*at[:dim], *at[dim + 1 :])
@@ -206,7 +205,7 @@ def image_reduce(
     before = before + along(axes, dim, f"dim {dim}: {shape[dim]}")
     if values:
         (x,) = values_of(who, a)
-        reduced = np.expand_dims(_quiet(function, x, axis=dim), dim)
+        reduced = _quiet(function, x, axis=dim)
         before, after = before + numbers(axes, x), after + numbers(axes_out, reduced)
     else:
         before = before + towards_zero(axes, dim)

@@ -10,7 +10,7 @@ from chalk.types import Diagram
 
 from mt_diagrams.pieces.cells import paint
 from mt_diagrams.pieces.legend import with_legend
-from mt_diagrams.pieces.values import short_number
+from mt_diagrams.pieces.values import real_values, short_number
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label
 from mt_diagrams.svg.roles import FIRST, INTERMEDIATE, RESULT
@@ -26,7 +26,7 @@ LINES = 2
 def frames_of_softmax(values) -> list[Figure]:
     """A figure after each value, and one of the result; see ``step_online_softmax``."""
     who = "step_online_softmax"
-    x = np.asarray(getattr(values, "detach", lambda: values)(), dtype=float)
+    x = real_values(who, values)
     if x.ndim != 1 or not 1 <= len(x) <= MOST:
         raise ValueError(f"{who}: shape {x.shape}: needs one row of 1 to {MOST} values")
     if not np.isfinite(x).all():

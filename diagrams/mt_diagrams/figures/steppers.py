@@ -131,12 +131,14 @@ def step_matmul(
     """
     who = "step_matmul"
     p = _some_product(who, a, b)
-    figures = []
+    figures, before = [], -1
     for _, n in axis(p.m * p.n, MOST).shown:
         cell = divmod(n, p.n)
+        later = f"{n - before - 1:,} cells later, " if n > before + 1 else ""
+        before = n
         drawn = simple(who, p, (a, b), cell, values, done=n + 1)
         row, column = cell
-        title = f"row {row} of M meets column {column} of N in cell {cell}"
+        title = f"{later}row {row} of M meets column {column} of N in cell {cell}"
         figures.append(Figure(drawn.diagram, title, drawn.desc))
     return Stepper(figures, id=id, title=f"the cells of {p.left} @ {p.right}, one by one")
 

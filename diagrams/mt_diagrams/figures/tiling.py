@@ -63,8 +63,9 @@ def image_tiling(
             1.0,
             (f"M {(m, k)}", f"N {(k, n)}", f"out {(m, n)}"),
             [
-                f"{blocks[1]:,} blocks of M, {m} × {depth} each",
-                f"{blocks[1]:,} × {blocks[2]:,} blocks of N, {depth} × {columns} each",
+                _cut("block", "M", k, depth, f"{m} × {depth}"),
+                f"{blocks[1]:,} × {blocks[2]:,} block{'s' * (blocks[1] * blocks[2] > 1)} of N, "
+                f"{depth} × {columns}",
                 f"a block of N is {kept[0]}",
             ],
         ),
@@ -74,8 +75,8 @@ def image_tiling(
             3.0,
             (f"{m} × {depth}", f"{depth} × {columns}", f"{m} × {columns}"),
             [
-                f"{strips[0]:,} strips of M, {tall} rows each",
-                f"{strips[1]:,} strips of N, {broad} columns each",
+                _cut("strip", "M", m, tall, f"{min(tall, m)} rows"),
+                _cut("strip", "N", columns, broad, f"{min(broad, columns)} columns"),
                 f"a strip of M is {kept[1]}",
             ],
         ),
@@ -94,7 +95,7 @@ def image_tiling(
         ),
     ]
     return Figure(
-        with_legend(_under_titles(panels), [FIRST, SECOND, RESULT]),
+        with_legend(_linked(_under_titles(panels), broad), [FIRST, SECOND, RESULT]),
         f"tiling of {(m, k)} @ {(k, n)}",
         f"The multiplication {(m, k)} @ {(k, n)} is cut three times. First into cache blocks: "
         f"{blocks[1]} blocks of M of {m} by {depth}, and {blocks[1]} by {blocks[2]} blocks of N of "
@@ -103,6 +104,17 @@ def image_tiling(
         f"Last into register tiles of {tall} by {broad}: one step of k loads "
         f"{tall} + {broad} elements and makes {tall * broad} products of them.",
     )
+
+
+def _cut(what: str, name: str, size: int, piece: int, each: str) -> str:
+    """How many pieces a matrix is cut into; the last may be smaller.
+
+    >>> _cut("strip", "M", 1000, 12, "12 rows"), _cut("strip", "M", 8, 12, "8 rows")
+    ('84 strips of M, 12 rows, the last 4', '1 strip of M, 8 rows')
+    """
+    count, rest = _pieces(size, piece), size % piece
+    last = f", the last {rest}" if rest and count > 1 else ""
+    return f"{count:,} {what}{'s' * (count > 1)} of {name}, {each}{last}"
 
 
 def _pieces(size: int, piece: int) -> int:
@@ -163,6 +175,19 @@ def _panel(title, axes, deep: float, names, lines, size: float = 1.0, at_once: b
         ]
         drawing = drawing + polylines(bars).line_width(0.25)
     return title, drawing.translate(-right / 2, 0), lines
+
+
+def _linked(drawing: Diagram, broad: int) -> Diagram:
+    """What ties the three drawings together, in words beneath them."""
+    left, _, right, bottom = sides(drawing)
+    lines = ["each drawing is the inside of what is in strong colours in the one before it"]
+    if broad % 2 == 0 and broad <= 16:
+        lines.append("the strong line in a tile: where one vector ends and the next begins")
+    texts = [
+        label(line, SMALL, INK).translate((left + right) / 2, bottom + 0.7 + 0.64 * n)
+        for n, line in enumerate(lines)
+    ]
+    return concat([drawing, *texts])
 
 
 def _under_titles(panels) -> Diagram:

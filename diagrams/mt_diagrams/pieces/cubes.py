@@ -38,7 +38,7 @@ def tensor(
         ValueError: if a dimension is below 0, or the colormap gives no colour.
 
     >>> tensor(0.5, 2, 4, 3)
-    <Diagram: 4 × 5>
+    <Diagram: 4 wide, 5 high>
     """
     shape = (depth, rows, cols)
     check_sizes("tensor", shape)
@@ -55,7 +55,7 @@ def t(depth: int, rows: int, cols: int, highlight: bool = False, n: str = "") ->
     """A tensor in the usual perspective; ``highlight`` paints it papaya, ``n`` names it.
 
     >>> t(2, 4, 3, highlight=True)
-    <Diagram: 4 × 5>
+    <Diagram: 4 wide, 5 high>
     """
     return tensor(0.5, depth, rows, cols, n, (lambda *_: papaya) if highlight else plain)
 

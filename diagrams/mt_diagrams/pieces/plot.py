@@ -82,7 +82,8 @@ class Plot:
         text = f"{bytes_in_words(self.trace.saved_bytes)} saved for backward"
         if before:
             text = f"{short_bytes(self.trace.saved_bytes)} saved for backward"
-            text += f", {short_bytes(before)} of it in operands"
+            part = "all" if before == self.trace.saved_bytes else short_bytes(before)
+            text += f", {part} of it in operands"
         lines = [name, peak, from_left(text, SMALL, QUIET)[0]]
         placed = [line.translate(0, -2.3 + 0.68 * n) for n, line in enumerate(lines)]
         return concat([*placed, less.translate(self.width - wide, -2.3) if wide else empty()])

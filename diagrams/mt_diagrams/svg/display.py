@@ -50,7 +50,7 @@ def svg_of(diagram: BaseDiagram) -> str:
 
 
 def _in_words(diagram: BaseDiagram) -> str:
-    return f"{describe(diagram)[1:-1]} cells."
+    return f"{describe(diagram)[1:-1]}, in cells."
 
 
 def describe(diagram: BaseDiagram) -> str:
@@ -58,12 +58,12 @@ def describe(diagram: BaseDiagram) -> str:
 
     >>> from chalk import rectangle
     >>> describe(rectangle(2, 1))
-    '<Diagram: 2 × 1>'
+    '<Diagram: 2 wide, 1 high>'
     """
     envelope = diagram.get_envelope()
     if envelope.is_empty:
         return "<Diagram: empty>"
-    return f"<Diagram: {number(envelope.width)} × {number(envelope.height)}>"
+    return f"<Diagram: {number(envelope.width)} wide, {number(envelope.height)} high>"
 
 
 def install() -> None:
