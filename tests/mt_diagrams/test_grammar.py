@@ -11,6 +11,7 @@ from mt_diagrams import (
     image_matmul_full,
     image_matmul_simple,
     image_reduce,
+    image_rows_meet_columns,
     image_storage,
     image_tiling,
     image_zip,
@@ -159,9 +160,21 @@ def test_the_followed_element_can_be_chosen_everywhere():
         (image_map((2, 3)), image_map((2, 3), at=(1, 2))),
         (image_zip((2, 3), (3,)), image_zip((2, 3), (3,), at=(1, 2))),
         (image_reduce((2, 3), 1), image_reduce((2, 3), 1, at=(1, 2))),
+        (image_broadcast((2, 1), (3,)), image_broadcast((2, 1), (3,), at=(1, 2))),
+        (image_storage((2, 300)), image_storage((2, 300), at=(1, 250))),
+        (image_rows_meet_columns(*shape), image_rows_meet_columns(*shape, cell=(1, 2))),
     ]
     for first, other in pairs:
         assert first.svg != other.svg
+    assert "[1, 2] reads a[1, 0]" in Svg(image_broadcast((2, 1), (3,), at=(1, 2)).svg).words()
+    assert "[1, 250] reads cell 550." in image_storage((2, 300), at=(1, 250)).desc
+    for draw, index in (
+        (lambda at: image_broadcast((2, 1), (3,), at=at), (2, 0)),
+        (lambda at: image_storage((2, 3), at=at), (0, 3)),
+        (lambda at: image_rows_meet_columns(*shape, cell=at), (0, 3)),
+    ):
+        with pytest.raises(IndexError, match=r"cell .* is outside"):
+            draw(index)
     steps = step_zip_reduce(*shape), step_zip_reduce(*shape, cell=(1, 2))
     assert steps[0].figures[-1].svg != steps[1].figures[-1].svg
 

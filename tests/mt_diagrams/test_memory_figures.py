@@ -159,6 +159,22 @@ def test_a_long_trace_stays_small():
 
 
 @pytest.mark.parametrize("draw", [memory_timeline, traffic_bar])
+def test_long_names_are_cut_short_and_run_into_nothing(draw):
+    small = example()
+    small.events, small.buffers, small.live_bytes = (
+        small.events[1:2],
+        small.buffers[1:2],
+        [0, 0, 48],
+    )
+    svg = Svg(draw(example(), small, names=["naive " * 20, "fused " * 20]).svg)
+    svg.assert_inside()
+    for n, one in enumerate(svg.texts):
+        for other in svg.texts[n + 1 :]:
+            apart = abs(one.x - other.x) >= one.half + other.half
+            assert apart or abs(one.y - other.y) >= 0.8 * min(one.size, other.size), (one, other)
+
+
+@pytest.mark.parametrize("draw", [memory_timeline, traffic_bar])
 def test_names_must_match_the_traces(draw):
     with pytest.raises(ValueError, match=f"{draw.__name__}: needs at least one trace"):
         draw()

@@ -25,6 +25,7 @@ from mt_diagrams.pieces.shapes import (
     check_rank,
     common_shape,
     elements,
+    of_operand,
     shape_of,
 )
 from mt_diagrams.pieces.values import values_of
@@ -119,7 +120,7 @@ def image_zip(
         check_rank(who, shape)
     out = common_shape(who, left, right)
     at = _index(who, at, out)
-    at_a, at_b = (_of_operand(at, shape) for shape in (left, right))
+    at_a, at_b = (None if at is None else of_operand(at, shape) for shape in (left, right))
     axes_a, axes_b, axes = axes_of(left, at_a), axes_of(right, at_b), axes_of(out, at or ())
     drawings = [
         block(axes_a, _one(at_a, FIRST.fill), "a"),
@@ -242,13 +243,6 @@ def _index(who: str, at: Index, shape: Shape) -> tuple[int, ...] | None:
     at = tuple(at) or (0,) * len(shape)
     check_cell(who, at, shape)
     return at
-
-
-def _of_operand(at: tuple[int, ...] | None, shape: Shape) -> tuple[int, ...] | None:
-    """Which element of an operand of ``shape`` is read for the element ``at`` of the result."""
-    if at is None:
-        return None
-    return tuple(0 if n == 1 else i for i, n in zip(at[len(at) - len(shape) :], shape, strict=True))
 
 
 def _at(index: tuple[int, ...] | None) -> str:

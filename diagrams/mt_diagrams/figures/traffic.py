@@ -54,12 +54,13 @@ def traffic_bar(
     parts, words, y = [], [], 0.0
     largest = totals.index(max(totals))
     for ledger, total, guess, name in zip(ledgers, totals, guesses, names, strict=True):
-        less = "" if total == totals[largest] or not total else times(totals[largest], total)
-        row, height = _row(
-            ledger, name, guess, less and f"{less} less than {names[largest]}", scale
-        )
+        less = ""
+        if 0 < total < totals[largest]:
+            than = fitted(names[largest], SMALL, 6.0, bold=True)
+            less = f"{times(totals[largest], total)} less than {than}"
+        row, height = _row(ledger, name, guess, less, scale)
         parts.append(row.translate(0, y))
-        words.append(_in_words(ledger, name, guess, less and f"{less} less than {names[largest]}"))
+        words.append(_in_words(ledger, name, guess, less))
         y += height
     saved = any(b.saved for trace in traces for b in trace.buffers)
     used = {role for ledger in ledgers for role, count in ledger.by_role().items() if count}
@@ -96,7 +97,7 @@ def _row(ledger: Ledger, name: str, guess: int | None, less: str, scale: float):
     """One trace: its name and numbers, its bar, and the bar enlarged; and how high that is."""
     total = ledger.total
     text = f"{bytes_in_words(total)} moved" + (f": {less}" if less else "")
-    title, at = from_left(fitted(name, TEXT, 11.0, bold=True), TEXT, INK, bold=True)
+    title, at = from_left(fitted(name, TEXT, 6.0, bold=True), TEXT, INK, bold=True)
     numbers, _ = from_left(text, SMALL, INK, bold=bool(less))
     parts = [title, numbers.translate(at + 0.7, 0)]
     if guess is not None:

@@ -44,7 +44,8 @@ class Plot:
         self.long = is_long(trace, self.spans)
         self.kinds = [self._kind(buffer) for buffer in trace.buffers]
         peak = trace.peak_bytes
-        self.less = f"{times(most, peak)} less than {largest}" if 0 < peak < most else ""
+        than = f"less than {fitted(largest, SMALL, 5.0, bold=True)}"
+        self.less = f"{times(most, peak)} {than}" if 0 < peak < most else ""
         self._released = max((e.stop for e in trace.events if e.phase == "backward"), default=None)
         gaps = sum(bool(span.after) for span in self.spans)
         self._unit = (width - GAP * gaps) / sum(s.stop - s.start for s in self.spans)
