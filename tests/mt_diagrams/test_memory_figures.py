@@ -166,7 +166,8 @@ def test_long_names_are_cut_short_and_run_into_nothing(draw):
         small.buffers[1:2],
         [0, 0, 48],
     )
-    svg = Svg(draw(example(), small, names=["naive " * 20, "fused " * 20]).svg)
+    guesses = {"predicted": [10**6, 10**6]} if draw is traffic_bar else {}
+    svg = Svg(draw(example(), small, names=["naive " * 20, "fused " * 20], **guesses).svg)
     svg.assert_inside()
     for n, one in enumerate(svg.texts):
         for other in svg.texts[n + 1 :]:

@@ -96,12 +96,16 @@ def _in_words(ledger: Ledger, name: str, guess: int | None, less: str) -> str:
 def _row(ledger: Ledger, name: str, guess: int | None, less: str, scale: float):
     """One trace: its name and numbers, its bar, and the bar enlarged; and how high that is."""
     total = ledger.total
-    text = f"{bytes_in_words(total)} moved" + (f": {less}" if less else "")
     title, at = from_left(fitted(name, TEXT, 6.0, bold=True), TEXT, INK, bold=True)
-    numbers, _ = from_left(text, SMALL, INK, bold=bool(less))
+    for in_words in (bytes_in_words, short_bytes):  # the second, if there is no room for the first
+        text = f"{in_words(total)} moved" + (f": {less}" if less else "")
+        numbers, taken = from_left(text, SMALL, INK, bold=bool(less))
+        foreseen = "" if guess is None else f"predicted {in_words(guess)}"
+        said, wide = from_left(foreseen, SMALL, QUIET)
+        if at + taken + wide + 1.4 <= WIDTH:
+            break
     parts = [title, numbers.translate(at + 0.7, 0)]
     if guess is not None:
-        said, wide = from_left(f"predicted {bytes_in_words(guess)}", SMALL, QUIET)
         parts.append(said.translate(WIDTH - wide, 0))
         ghost = polygons([box(0, 0.6, guess * scale, BAR + 0.4)]).fill_color(MIST)
         parts.append(ghost.line_color(QUIET).dashing([4, 3], 0))

@@ -54,16 +54,17 @@ def legend(roles: Sequence[Role], saved: bool = False, most: float = 30.0) -> Di
     return concat(parts)
 
 
-def filled(rects: Sequence[Rect], role: Role, edge: bool = True) -> Diagram:
+def filled(rects: Sequence[Rect], role: Role) -> Diagram:
     """Areas in the colour of a role; of the operands, in the colours of both."""
     whole = [box(left, top, right - left, low - top) for left, top, right, low in rects]
     area = polygons(whole).fill_color(role.fill)
-    if not edge:
-        area = area.line_width(0)
-    if role is not OPERANDS:
-        return area
+    return area + in_halves(rects) if role is OPERANDS else area
+
+
+def in_halves(rects: Sequence[Rect]) -> Diagram:
+    """The lower halves of areas of operands, in the colour of the second."""
     halves = [box(x, (y + low) / 2, right - x, (low - y) / 2) for x, y, right, low in rects]
-    return area + polygons(halves).fill_color(SECOND.fill).line_width(0)
+    return polygons(halves).fill_color(SECOND.fill).line_width(0)
 
 
 def with_legend(drawing: Diagram, roles: Sequence[Role], saved: bool = False) -> Diagram:

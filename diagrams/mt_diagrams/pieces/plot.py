@@ -8,7 +8,7 @@ from chalk.types import Diagram
 from mt_diagrams.pieces.columns import columns_of, is_long, layers_of, spans_of
 from mt_diagrams.pieces.layout import fitted, from_left
 from mt_diagrams.pieces.ledger import Ledger
-from mt_diagrams.pieces.legend import filled
+from mt_diagrams.pieces.legend import in_halves
 from mt_diagrams.pieces.scale import ticks_of, times, zoom_of
 from mt_diagrams.pieces.shapes import bytes_in_words, short_bytes
 from mt_diagrams.svg.hatch import Rect, hatched
@@ -115,11 +115,9 @@ class Plot:
                 labels += self._named(buffer, role, max(runs, key=lambda r: r[2] - r[0]))
         areas = []
         for role, blocks in rects.items():
-            if role is OPERANDS:
-                areas.append(filled([r for runs in blocks for r in runs], role, edge=False))
             areas.append(polygons(map(_around, blocks)).fill_color(role.fill))
             if role is OPERANDS:
-                areas.reverse()
+                areas.append(in_halves([rect for runs in blocks for rect in runs]))
         edges = polylines([[*o, o[0]] for o in outlines])
         return concat([*areas, hatched(kept, "/"), edges, *labels, self._outline(per_byte, floor)])
 
