@@ -47,8 +47,8 @@ setup: ## make .venv from requirements.lock (PYTHON=python3.12 picks the interpr
 	    "Install one, or name it: make setup PYTHON=/path/to/python3.13" >&2; exit 1; }
 	@"$(PYTHON)" -I scripts/environment.py
 
-# An untrusted notebook shows no SVG until it is run. The chapter is the default address rather than
-# an argument, so that it is also in the address that is printed where no browser can open.
+# An untrusted notebook shows of a stepper the first picture only. The chapter is the default address
+# rather than an argument, so that it is also in the address that is printed where no browser opens.
 # Jupyter refuses to run as root unless told; in a container there may be no one else.
 lab: setup ## open the first chapter in JupyterLab (LAB_FLAGS=--no-browser and the like)
 	$(VENV_PYTHON) -m jupyter trust $(CHAPTERS)

@@ -25,7 +25,7 @@ def connect(diagram: Diagram, *pairs) -> Diagram:
 
     >>> from mt_diagrams.tensor_draw import matrix
     >>> connect(matrix(1, 2, "a"), [("a", 0, 0), ("a", 0, 1)])
-    <Diagram: 2 × 1>
+    <Diagram: 2 wide, 1 high>
     """
     for start, end in pairs:
         for name in (start, end):

@@ -50,17 +50,17 @@ def is_small(shape: tuple[int, ...]) -> bool:
     return len(shape) <= 3 and count <= SMALL and all(size <= SIDE for size in shape)
 
 
-def svg_of_tensor(tensor) -> str | None:
+def html_of_tensor(tensor) -> str | None:
     """The picture of a small tensor; None, which IPython leaves out, for any other."""
-    return picture(tensor).svg if is_small(tuple(tensor.shape)) else None
+    return picture(tensor).html if is_small(tuple(tensor.shape)) else None
 
 
 def load_ipython_extension(shell) -> None:
     """What ``%load_ext mt_diagrams`` calls."""
-    shell.display_formatter.formatters["image/svg+xml"].for_type_by_name(*TYPE, svg_of_tensor)
+    shell.display_formatter.formatters["text/html"].for_type_by_name(*TYPE, html_of_tensor)
 
 
 def unload_ipython_extension(shell) -> None:
     """What ``%unload_ext mt_diagrams`` calls."""
-    formatter = shell.display_formatter.formatters["image/svg+xml"]
+    formatter = shell.display_formatter.formatters["text/html"]
     formatter.pop(".".join(TYPE), None)

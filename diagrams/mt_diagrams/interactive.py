@@ -22,7 +22,7 @@ class Interactive:
     ...         return {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "VBox()"}
     >>> shown = Interactive(Widget(), Figure(matrix(2, 3), "a matrix", "2 rows, 3 columns"))
     >>> sorted(shown._repr_mimebundle_())
-    ['application/vnd.jupyter.widget-view+json', 'image/svg+xml', 'text/plain']
+    ['application/vnd.jupyter.widget-view+json', 'text/html', 'text/plain']
     """
 
     def __init__(self, widget, still: Figure) -> None:
@@ -35,4 +35,4 @@ class Interactive:
     def _repr_mimebundle_(self, **options) -> dict:
         bundle = self.widget._repr_mimebundle_(**options)
         data = dict(bundle[0] if isinstance(bundle, tuple) else bundle)
-        return {**data, "image/svg+xml": self.still.svg, "text/plain": repr(self)}
+        return {**data, "text/html": self.still.html, "text/plain": repr(self)}

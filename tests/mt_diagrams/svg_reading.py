@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from base64 import b64decode
 from dataclasses import dataclass
 
 from mt_diagrams.svg.figure import WIDEST
@@ -29,6 +30,18 @@ class Text:
     @property
     def half(self) -> float:
         return width_of(self.text, self.size) / 2
+
+
+def pictures(html):
+    """The SVG of each image in a page."""
+    found = re.findall(r'<img [^>]*src="data:image/svg\+xml;base64,([^"]+)"', html)
+    return [b64decode(data).decode("utf-8") for data in found]
+
+
+def shown(thing):
+    """The one picture in what a notebook stores of a thing."""
+    (svg,) = pictures(thing._repr_html_())
+    return svg
 
 
 class Svg:

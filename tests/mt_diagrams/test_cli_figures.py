@@ -160,7 +160,8 @@ def test_values_and_dark(capsys, tmp_path):
     plain = run(capsys, *argv), path.read_text(encoding="utf-8")
     assert run(capsys, *argv, "--values") == (0, "", "")
     valued = path.read_text(encoding="utf-8")
-    assert valued.count("<text") >= plain[1].count("<text") + 2 * 3 + 3 * 2 + 2 * 2
+    numbers = 2 * 3 + 3 * 2 + 2 * 2  # and no words over threads, which would cross them
+    assert valued.count("<text") == plain[1].count("<text") + numbers - 1
     run(capsys, *argv, "--values")
     assert path.read_text(encoding="utf-8") == valued  # the same numbers every time
     assert run(capsys, *argv, "--dark") == (0, "", "")
@@ -211,14 +212,14 @@ def test_what_the_users_own_function_ran_is_drawn(capsys, tmp_path, script):
     assert "mul" in text
     argv = ["render", "traffic-bar", "--trace", f"{script}:step", "-o", str(path)]
     assert run(capsys, *argv) == (0, "", "")
-    assert "reads and writes of step" in path.read_text(encoding="utf-8")
+    assert "bytes moved by step" in path.read_text(encoding="utf-8")
     assert sys.path == before
 
 
 def test_two_traces_are_drawn_beside_each_other(capsys, tmp_path, script):
     path = tmp_path / "f.svg"
     both = ["--trace", f"{script}:step", "--trace", f"{script}:other"]
-    for name, words in (("memory-timeline", "memory of"), ("traffic-bar", "reads and writes of")):
+    for name, words in (("memory-timeline", "memory of"), ("traffic-bar", "bytes moved by")):
         assert run(capsys, "render", name, *both, "-o", str(path)) == (0, "", "")
         text = path.read_text(encoding="utf-8")
         assert f"<title>{words} step, other</title>" in text

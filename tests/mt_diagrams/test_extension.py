@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from mt_diagrams.extension import picture
 from traitlets.config import Config
 
-from .svg_reading import Svg
+from .svg_reading import Svg, pictures
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def test_small_tensors_show_their_values_once_it_is_loaded(shell):
     assert set(formats(small)[0]) == {"text/plain"}
     shell.run_line_magic("load_ext", "mt_diagrams")
     data, _ = formats(small)
-    assert set(data) == {"text/plain", "image/svg+xml"}
-    assert {"1", "2.50", "(1, 2)", "float64"} <= set(Svg(data["image/svg+xml"]).words())
+    assert set(data) == {"text/plain", "text/html"}
+    assert {"1", "2.50", "(1, 2)", "float64"} <= set(Svg(pictures(data["text/html"])[0]).words())
     assert set(formats(large)[0]) == {"text/plain"}
     shell.run_line_magic("unload_ext", "mt_diagrams")
     assert set(formats(small)[0]) == {"text/plain"}

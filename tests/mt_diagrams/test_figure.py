@@ -26,6 +26,7 @@ from .svg_reading import Svg
 SAME = """
 import hashlib
 from mt_diagrams import *
+from mt_diagrams.svg.display import svg_of
 figures = [
     image_rows_meet_columns(), image_matmul_simple(), image_matmul_full(),
     image_matmul_backward((30, 4), (4, 9), at=(20, 1, 2)), image_loop_nest((3, 2), (2, 4)),
@@ -33,7 +34,7 @@ figures = [
     image_zip((2, 1), (3,)), image_reduce((2, 3, 4), 0), image_tiling(100, 200, 300),
     image_matmul_full((5, 2, 4), (4, 3)), *step_online_softmax([1, 3, 2]).figures,
 ]
-whole = "".join(f.svg for f in figures) + matrix(40, 3)._repr_svg_()
+whole = "".join(f.svg + f.html for f in figures) + svg_of(matrix(40, 3))
 print(hashlib.sha256(whole.encode()).hexdigest())
 """
 

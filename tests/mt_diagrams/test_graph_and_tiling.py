@@ -122,8 +122,12 @@ def test_any_tiling_counts_its_pieces(m, k, n, tall, broad):
     assert len(figure.svg) < 40_000
     words = svg.words()
     depth = min(k, 256)
-    assert f"{-(-k // depth):,} blocks of M, {m} × {depth} each" in words
-    assert f"{-(-m // tall):,} strips of M, {tall} rows each" in words
+    blocks, strips = -(-k // depth), -(-m // tall)
+    last = f", the last {k % depth}" if k % depth and blocks > 1 else ""
+    assert f"{blocks:,} block{'s' * (blocks > 1)} of M, {m} × {depth}{last}" in words
+    last = f", the last {m % tall}" if m % tall and strips > 1 else ""
+    rows = f"{min(tall, m)} rows{last}"
+    assert f"{strips:,} strip{'s' * (strips > 1)} of M, {rows}" in words
     assert f"M {(m, k)}" in words
     assert f"multiplies and adds {tall * broad}" in words
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import image_broadcast, image_map, image_reduce, image_zip
 from mt_diagrams.pieces.shapes import common_shape
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND
 
 from .svg_reading import Svg
 
@@ -62,12 +63,19 @@ def test_the_elements_that_meet_are_coloured_and_named():
     svg = Svg(image_zip((2, 1), (2, 3), at=(1, 2)).svg)
     assert "out[1, 2] = a[1, 0] × b[1, 2]" in svg.words()
     fills = [cell.fill for cell in svg.cells]
-    assert (fills.count("#ff9700"), fills.count("#69bac9")) == (2, 2)  # and half of the result's
+    assert [fills.count(role.fill.hex) for role in (FIRST, SECOND, RESULT)] == [2, 2, 2]
     svg = Svg(image_reduce((2, 4), 1, at=(1, 0)).svg)
     assert "out[1] = Σ a[1, :]" in svg.words()
-    assert [cell.fill for cell in svg.cells].count("#ff9700") == 4 + 1
+    fills = [cell.fill for cell in svg.cells]
+    assert [fills.count(role.fill.hex) for role in (FIRST, RESULT)] == [4 + 1, 1 + 1]  # legend too
     svg = Svg(image_map((2, 3), name="exp", at=(1, 1)).svg)
     assert "out[1, 1] = exp(a[1, 1])" in svg.words()
+
+
+def test_a_result_is_drawn_in_its_own_shape():
+    """(2, 4, 3) reduced along the middle is a matrix of six cells, and no box."""
+    svg = Svg(image_reduce((2, 4, 3), 1).svg)
+    assert len(svg.cells) == (2 * 4 + 2 * 3 + 4 * 3) + 2 * 3 + 2  # three faces, cells, the legend
 
 
 def test_values_are_the_real_ones():
@@ -87,8 +95,8 @@ def test_values_are_the_real_ones():
 def test_what_is_stored_is_in_full_colour_and_the_rest_pale():
     svg = Svg(image_broadcast((4, 1), (1, 3)).svg)
     fills = [cell.fill for cell in svg.cells]
-    assert (fills.count("#ff9700"), fills.count("#ffe3b8")) == (4 + 4, 8)
-    assert (fills.count("#69bac9"), fills.count("#d9eef2")) == (3 + 3, 9)
+    for role, stored, copies in ((FIRST, 4 + 4, 8), (SECOND, 3 + 3, 9)):
+        assert (fills.count(role.fill.hex), fills.count(role.tint.hex)) == (stored + 1, copies)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +113,11 @@ def test_what_is_stored_is_in_full_colour_and_the_rest_pale():
         (lambda: image_reduce((2, 3), 2), ValueError, r"dim 2 is out of range for shape \(2, 3\)"),
         (lambda: image_reduce((), 0), ValueError, r"dim 0 is out of range for shape \(\)"),
         (lambda: image_zip((2,), (2,), values=True), TypeError, "operands that hold numbers"),
+        (
+            lambda: image_map(np.ones(2) * 1j, np.abs, values=True),
+            TypeError,
+            "image_map: complex128 values are complex, and only real ones are drawn",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(call, error, message):

@@ -12,6 +12,7 @@ from mt_diagrams import (
     image_rows_meet_columns,
 )
 from mt_diagrams.pieces.elide import axis
+from mt_diagrams.svg.roles import FIRST, GRADIENT, INTERMEDIATE, RESULT, SECOND
 
 from .products import ALL
 from .svg_reading import Svg
@@ -48,28 +49,31 @@ def test_every_figure_is_sound_and_states_the_true_shapes(m, k, n):
     assert f"{m * k * n:,} element" + ("s" if m * k * n > 1 else "") in words
     assert words.count("n: stride 0") == (n > 1)  # a dimension of one is not stretched
     words = Svg(image_matmul_backward(a, b).svg).words()
-    assert {f"dM {(m, k)}", f"N {(k, n)}", f"d {(m, n)}", f"M {(m, k)}", f"dN {(k, n)}"} <= {*words}
+    assert {f"dM {(m, k)}", f"Nᵀ {(n, k)}", f"d {(m, n)}", f"Mᵀ {(k, m)}", f"dN {(k, n)}"} <= {
+        *words
+    }
     assert {f"for i in range({m}):", f"for j in range({n}):", f"for k in range({k}):"} <= {
         *Svg(image_loop_nest(a, b).svg).words()
     }
 
 
+def cells_of(svg, *roles):
+    """The cells of the figure in the colour of each role; the first is the legend's sample."""
+    return [[cell for cell in svg.cells if cell.fill == role.fill.hex][:-1] for role in roles]
+
+
 @settings(max_examples=15)
-@given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8), st.data())
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6), st.data())
 def test_simple_colours_one_row_one_column_and_one_cell(m, k, n, data):
     i, j = data.draw(st.integers(0, m - 1)), data.draw(st.integers(0, n - 1))
     svg = Svg(image_matmul_simple((m, k), (k, n), cell=(i, j)).svg)
-    squares = [cell for cell in svg.cells if len(cell.points) == 4]
-    assert len(squares) == m * k + k * n + m * n
-    papayas = [cell for cell in squares if cell.fill == "#ff9700"]
-    aquas = [cell for cell in squares if cell.fill == "#69bac9"]
-    assert (len(papayas), len(aquas)) == (k + 1, k)
-    (half,) = [cell for cell in svg.cells if len(cell.points) == 3]
-    assert half.fill == "#69bac9"  # the cell of the result is one of each
-    heights = sorted({round(min(y for _, y in cell.points)) for cell in papayas})
-    assert len(heights) <= 2  # one row of a, one cell of the result, level with each other
-    lefts = {round(min(x for x, _ in cell.points)) for cell in aquas}
-    assert len(lefts) == 1  # one column of b
+    assert len(svg.cells) == m * k + k * n + m * n + 3
+    row, column, (made,) = cells_of(svg, FIRST, SECOND, RESULT)
+    assert (len(row), len(column)) == (k, k)
+    tops = {round(min(y for _, y in cell.points)) for cell in (*row, made)}
+    assert len(tops) <= 2  # one row of a, level with the cell of the result where rows are level
+    assert len({round(min(x for x, _ in cell.points)) for cell in column}) == 1
+    assert f"row {i} of M meets column {j} of N" in svg.words()
 
 
 def test_simple_writes_the_real_values():
@@ -99,11 +103,25 @@ def test_full_fits_its_budget():
 
 def test_full_colours_the_products_that_are_summed():
     svg = Svg(image_matmul_full((2, 4), (4, 3), cell=(0, 1)).svg)
-    halves = [cell for cell in svg.cells if len(cell.points) == 3]
-    # 4 fronts and 1 top of the product, 1 front and 1 top once reduced, 1 cell of the result
-    assert len(halves) == 4 + 1 + 1 + 1 + 1
-    copies = [cell for cell in svg.cells if cell.fill == "#ffe3b8"]
-    assert len(copies) == 4 * 2 + 2 * 2 + 2 * 4  # front, top and side of what stride 0 repeats
+    products, sums = cells_of(svg, INTERMEDIATE, RESULT)
+    assert len(products) == 4 + 1  # the front of one column, and its underside
+    assert len(sums) == 2 + 1  # the same once reduced, and its view
+    copies = [cell for cell in svg.cells if cell.fill == FIRST.tint.hex]
+    assert len(copies) == 4 * 2 + 2 * 2 + 2 * 4  # front, underside and side: what stride 0 repeats
+
+
+def test_row_0_of_every_face_is_on_top():
+    """On the faces that show m and n, the row of m = 1 lies below that of m = 0."""
+    for role, beside in ((INTERMEDIATE, 0), (RESULT, 1)):  # of the latter, the matrix is beside
+        first, second = (
+            cells_of(Svg(image_matmul_full((2, 4), (4, 3), cell=(i, 1)).svg), role)[0]
+            for i in (0, 1)
+        )
+        low = [
+            max(y for c in cells[: len(cells) - beside] for _, y in c.points)
+            for cells in (first, second)
+        ]
+        assert low[0] < low[1]
 
 
 def test_full_arrows_run_up_along_k():
@@ -120,27 +138,24 @@ def test_full_arrows_run_up_along_k():
 def test_backward_is_not_the_forward_figure():
     forward, backward = Svg(image_matmul_simple().svg), Svg(image_matmul_backward().svg)
     assert "sum over n" in backward.words()
-    assert backward.words().count("sum over m") == 2
+    assert backward.words().count("sum over m") == 1
     assert "sum over k" in forward.words()
     assert "sum over k" not in backward.words()
-    bold_ends = [path for path in backward.subpaths if not path.closed and len(path.points) > 20]
-    assert len(bold_ends) == 4  # two threads for each operand
-    from_d = [path for path in bold_ends if path.points[0][0] > 0.75 * backward.width]
-    assert len(from_d) == 2
-    assert all(path.points[-1][0] < path.points[0][0] for path in from_d)  # d runs back, leftward
-    forward_threads = [p for p in forward.subpaths if not p.closed and len(p.points) > 20]
-    assert all(path.points[-1][0] > path.points[0][0] for path in forward_threads)
+    threads = [path for path in backward.subpaths if not path.closed and len(path.points) > 20]
+    assert len(threads) == 4  # in each row from the first to the second, and on to the gradient
+    assert all(path.points[-1][0] > path.points[0][0] for path in threads)  # left to right
+    assert {"row 0 of d meets column 0 of Nᵀ", "row 0 of Mᵀ meets column 0 of d"} <= {
+        *backward.words()
+    }
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(2, 4, 3), (5, 1, 6), (1, 1, 1)])
 def test_backward_colours_what_an_entry_collects(m, k, n):
     svg = Svg(image_matmul_backward((m, k), (k, n)).svg)
-    squares = [cell for cell in svg.cells if len(cell.points) == 4]
-    assert len(squares) == 2 * (m * k + k * n + m * n)
-    papayas = sum(cell.fill == "#ff9700" for cell in squares)
-    aquas = sum(cell.fill == "#69bac9" for cell in squares)
-    assert papayas == n + m + 2  # a row of d, a column of d, and the two entries themselves
-    assert aquas == n + m  # a row of N, a column of M
+    assert len(svg.cells) == 2 * (m * k + k * n + m * n) + 3
+    from_m, from_n, gradients = cells_of(svg, FIRST, SECOND, GRADIENT)
+    assert (len(from_m), len(from_n)) == (m, n)  # a column of M, a row of N
+    assert len(gradients) == n + m + 2  # a row of d, a column of d, and the two entries
 
 
 def test_loop_nest_shows_the_register_at_its_step():

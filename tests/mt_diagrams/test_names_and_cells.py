@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams import Figure, drawing
 from mt_diagrams.pieces.elide import axis
+from mt_diagrams.svg.display import svg_of
 from mt_diagrams.tensor_draw import (
     color,
     draw_equation,
@@ -34,7 +35,7 @@ def shown(size):
 @settings(max_examples=25)
 @given(sizes, sizes)
 def test_matrix_draws_every_cell_or_elides(rows, cols):
-    svg = Svg(matrix(rows, cols)._repr_svg_())
+    svg = Svg(svg_of(matrix(rows, cols)))
     elided = rows > 12 or cols > 12
     assert len(svg.cells) == shown(rows) * shown(cols) + elided  # the ground, when elided
     assert svg.words() == ([f"({rows}, {cols})"] if elided else [])
@@ -45,7 +46,7 @@ def test_matrix_draws_every_cell_or_elides(rows, cols):
 @settings(max_examples=25)
 @given(sizes, sizes, sizes)
 def test_tensor_draws_only_its_three_faces(depth, rows, cols):
-    svg = Svg(tensor(0.6, depth, rows, cols)._repr_svg_())
+    svg = Svg(svg_of(tensor(0.6, depth, rows, cols)))
     d, r, c = map(shown, (depth, rows, cols))
     pairs = [(depth, rows), (depth, cols), (rows, cols)]
     grounds = sum(a > 12 or b > 12 for a, b in pairs)
@@ -74,22 +75,21 @@ def test_large_is_as_fast_and_as_small_as_small():
         times = []
         for _ in range(3):
             start = time.perf_counter()
-            make()._repr_svg_()
+            svg_of(make())
             times.append(time.perf_counter() - start)
         return min(times)
 
     assert best(lambda: matrix(4096, 4096)) < 0.2
     assert best(lambda: tensor(0.5, 4096, 4096, 4096)) < 0.3
-    assert len(matrix(4096, 4096)._repr_svg_()) < 4_000
-    assert len(tensor(0.5, 4096, 4096, 4096)._repr_svg_()) < 10_000
+    assert len(svg_of(matrix(4096, 4096))) < 4_000
+    assert len(svg_of(tensor(0.5, 4096, 4096, 4096))) < 10_000
 
 
 def test_colormap_paints_the_cell_it_names():
-    svg = Svg(
-        matrix(
-            2, 3, colormap=lambda i, j: drawing.papaya if (i, j) == (1, 2) else drawing.white
-        )._repr_svg_()
+    drawn = matrix(
+        2, 3, colormap=lambda i, j: drawing.papaya if (i, j) == (1, 2) else drawing.white
     )
+    svg = Svg(svg_of(drawn))
     (orange,) = [cell for cell in svg.cells if cell.fill == "#ff9700"]
     whites = [cell for cell in svg.cells if cell.fill == "#fff"]
     assert len(whites) == 5
@@ -104,7 +104,7 @@ def test_colormap_of_a_tensor_takes_depth_row_column():
         seen.add((d, i, j))
         return drawing.aqua if (d, i, j) == (0, 1, 2) else drawing.white
 
-    svg = Svg(tensor(0.75, 2, 3, 3, colormap=mark)._repr_svg_())
+    svg = Svg(svg_of(tensor(0.75, 2, 3, 3, colormap=mark)))
     assert len([c for c in svg.cells if c.fill == "#69bac9"]) == 2  # its front and its right side
     assert (1, 0, 0) in seen
     assert (1, 1, 1) not in seen  # hidden: neither front, top nor right
@@ -123,9 +123,9 @@ def test_cells_are_named_where_they_are_drawn():
 
 def test_connect_draws_an_arrow_for_each_pair():
     d = matrix(2, 3, "a")
-    before = len(Svg(d._repr_svg_()).subpaths)
+    before = len(Svg(svg_of(d)).subpaths)
     joined = drawing.connect(d, [("a", 0, 0), ("a", 1, 1)], [("a", 0, 2), ("a", 1, 2)])
-    assert len(Svg(joined._repr_svg_()).subpaths) == before + 4  # a shaft and a head each
+    assert len(Svg(svg_of(joined)).subpaths) == before + 4  # a shaft and a head each
     with pytest.raises(LookupError, match=r"connect: no cell is named \('a', 7, 0\)"):
         drawing.connect(d, [("a", 7, 0), ("a", 0, 0)])
 
@@ -135,10 +135,10 @@ def test_chalk_connects_and_styles_what_we_draw():
     d = chalk.hcat([matrix(3, 1, "a"), matrix(1, 2, "b"), right_arrow, matrix(3, 2, "c")], 1)
     d = d.connect(("a", 0, 0), ("c", 0, 0), opts).connect_outside(("b", 0, 1), ("c", 1, 1))
     d = d.connect_perim(("a", 2, 0), ("c", 2, 0), chalk.unit_x, -chalk.unit_x)
-    Svg(d._repr_svg_()).assert_inside()
+    Svg(svg_of(d)).assert_inside()
 
     boxes = matrix(3, 2).line_color(drawing.papaya).align_t().align_l()
-    strokes = {cell.stroke for cell in Svg(boxes._repr_svg_()).cells}
+    strokes = {cell.stroke for cell in Svg(svg_of(boxes)).cells}
     assert strokes == {"#ff9700"}
 
 
@@ -151,15 +151,15 @@ def test_tensors_that_share_a_size_lie_on_one_another():
 
 
 def test_draw_equation_puts_an_arrow_for_none():
-    plain = Svg(draw_equation([matrix(2, 4), matrix(4, 3)])._repr_svg_())
-    arrow = Svg(draw_equation([matrix(2, 4), None, matrix(4, 3)])._repr_svg_())
+    plain = Svg(svg_of(draw_equation([matrix(2, 4), matrix(4, 3)])))
+    arrow = Svg(svg_of(draw_equation([matrix(2, 4), None, matrix(4, 3)])))
     assert len(arrow.subpaths) == len(plain.subpaths) + 2
     assert len(arrow.cells) == 8 + 12
 
 
 def test_arrows_point_their_way():
     for arrow, sign in ((right_arrow, 1), (left_arrow, -1)):
-        svg = Svg(arrow._repr_svg_())
+        svg = Svg(svg_of(arrow))
         shaft = next(p for p in svg.subpaths if not p.closed)
         assert (shaft.points[-1][0] - shaft.points[0][0]) * sign > 0
 
@@ -196,7 +196,7 @@ def test_a_bad_shape_is_named(call, message):
 
 
 def test_a_matrix_without_cells_is_an_outline_with_its_shape():
-    svg = matrix(0, 3)._repr_svg_()
+    svg = svg_of(matrix(0, 3))
     assert "stroke-dasharray" in svg
     assert "(0, 3)" in svg
 

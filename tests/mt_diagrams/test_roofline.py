@@ -1,11 +1,15 @@
 """roofline, from made-up results."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mt_diagrams.figures.roofline import LOOKS, roofline, spread
+
+from benchmarks.plot import roofline_of
 
 from .svg_reading import Svg
 
@@ -95,6 +99,13 @@ def test_a_roof_bends_where_memory_becomes_fast_enough():
 
 def test_it_is_the_same_each_time():
     assert roofline(example()).svg == roofline(example()).svg
+
+
+def test_the_stored_plot_is_what_the_stored_results_give_today():
+    stored = Path(__file__).parents[2] / "benchmarks" / "results"
+    results = json.loads((stored / "reference.json").read_text(encoding="utf-8"))
+    fresh = roofline(roofline_of(results)).svg
+    assert (stored / "roofline.svg").read_text(encoding="utf-8") == fresh
 
 
 def test_it_refuses_what_it_cannot_draw():

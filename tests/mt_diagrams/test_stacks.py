@@ -48,13 +48,16 @@ def test_the_loops_of_a_stack_have_one_more_around_them():
     assert {"for b in range(5):", "total += M[b, i, k] * N[k, j]", "out[b, i, j] = total"} <= {
         *words
     }
+    assert (
+        "total = M[0,0,0]·N[0,0,0] + M[0,0,1]·N[0,1,0]"
+        in Svg(image_loop_nest((5, 2, 4), (5, 4, 3)).svg).words()
+    )
     assert "total += M[0, i, k] * N[k, j]" in Svg(image_loop_nest((1, 2, 4), (4, 3)).svg).words()
 
 
 def test_the_gradient_of_what_a_stack_shares_adds_up_over_it():
     words = Svg(image_matmul_backward((5, 2, 4), (4, 3)).svg).words()
-    assert "= Mᵀ d, then over the stack of 5" in words
-    assert "= d Nᵀ" in words
+    assert words.count("then summed over the stack of 5") == 1  # that of N
 
 
 def test_values_of_a_stack_are_those_of_its_first_matrix():

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from base64 import b64decode
 from html.parser import HTMLParser
 
 import numpy as np
@@ -21,13 +20,12 @@ from mt_diagrams import (
 from mt_diagrams.svg.browser import page_after_scripts
 
 from .browsing import needs_browser
-from .svg_reading import Svg
+from .svg_reading import Svg, pictures
 
 
 def frames(stepper):
     """The SVG of each step, as it is in the page."""
-    data = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', stepper._repr_html_())
-    return [Svg(b64decode(text).decode("utf-8")) for text in data]
+    return [Svg(svg) for svg in pictures(stepper._repr_html_())]
 
 
 class Page(HTMLParser):
@@ -153,7 +151,9 @@ def test_one_step_for_each_cell_of_the_result():
         "row 0 of M meets column 1 of N in cell (0, 1)",
     ]
     assert len(step_matmul((100, 3), (3, 100))) < 10  # the middle of the walk is left out
-    assert "cell (99, 99)" in step_matmul((100, 3), (3, 100)).figures[-1].title
+    titles = [figure.title for figure in step_matmul((100, 3), (3, 100)).figures]
+    assert "cell (99, 99)" in titles[-1]
+    assert titles[-2].startswith("9,994 cells later, row 99")
 
 
 def test_values_appear_as_they_are_reached():
@@ -198,6 +198,13 @@ def test_online_softmax_ends_at_softmax():
 def test_values_that_cannot_be_stepped_through(values, message):
     with pytest.raises(ValueError, match=rf"step_online_softmax: .*{message}|{message}"):
         step_online_softmax(values)
+
+
+def test_complex_values_are_refused():
+    with pytest.raises(TypeError, match="step_online_softmax: complex128 values are complex"):
+        step_online_softmax([1j, 2.0])
+    with pytest.raises(TypeError, match="step_matmul: complex128 values are complex"):
+        step_matmul(np.eye(2) * 1j, np.eye(2), values=True)
 
 
 def test_bad_ids_and_empty_sequences_are_refused():

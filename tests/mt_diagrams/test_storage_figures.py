@@ -60,7 +60,7 @@ def test_the_numbers_in_the_cells_are_the_cells_they_read():
     assert words[first : first + 6] == ["0", "3", "1", "4", "2", "5"]
 
 
-def test_shared_cells_are_hatched_and_counted():
+def test_shared_cells_are_counted():
     stretched = image_storage(np.broadcast_to(np.zeros((2, 1)), (2, 4)))
     svg = Svg(stretched.svg)
     assert svg.words().count("×4") == 2

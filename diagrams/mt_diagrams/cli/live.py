@@ -20,8 +20,11 @@ def matmul_traces(a: Shape, b: Shape) -> list:
     traces = []
     for kind in (mtlib.naive, mtlib.fused):
         x, y = _operands(a, b)
+        d = mtlib.rand(a[-2], b[-1], seed=2) if len(a) == len(b) == 2 else None
         with mtlib.trace() as trace:
-            kind.matmul(x, y).sum().backward()
+            result = kind.matmul(x, y)
+            (result.sum() if d is None else result).backward(d)
+            del result
         traces.append(trace)
     return traces
 

@@ -58,7 +58,7 @@ def _tensor(shape: Shape) -> Figure:
     depth, rows, cols = _of_rank("tensor", shape, 3)
     axes = [axis(size) for size in shape]
     deep, down, across = map(len, axes)
-    middle = cube(*axes).translate((across - deep / 2) / 2, (deep / 2 - down) / 2)
+    middle = cube(*axes).translate((across - deep / 2) / 2, -(deep / 2 + down) / 2)
     lines = [str(shape), elements(shape)]
     return Figure(
         captioned(middle, lines, (down + deep / 2) / 2 + 0.75),
@@ -80,8 +80,10 @@ def _memory(a: Shape, b: Shape) -> Figure:
 
 
 def _traffic(a: Shape, b: Shape) -> Figure:
-    matmul_shape("traffic-bar", a, b)
-    return traffic_bar(*matmul_traces(a, b), names=("naive", "fused"))
+    m, k, n, *_ = p = matmul_shape("traffic-bar", a, b)
+    matrices, products = 3 * (m * k + k * n + m * n), 6 * m * k * n  # what three products move
+    predicted = [8 * (matrices + products), 8 * matrices] if not p.stack else None
+    return traffic_bar(*matmul_traces(a, b), names=("naive", "fused"), predicted=predicted)
 
 
 def _transposed(shape: Shape) -> Figure:
@@ -237,7 +239,7 @@ FIGURES = {
         ),
         Entry(
             "traffic-bar",
-            "elements read and written by a naive and a fused training step, counted",
+            "bytes moved by a naive and a fused training step, counted, on what was predicted",
             _TWO,
             _LIVE,
             _traffic,

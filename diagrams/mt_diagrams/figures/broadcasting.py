@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chalk import concat
 from chalk.types import Diagram
 from colour import Color
 
 from mt_diagrams.pieces.blocks import along, axes_of, block, size_of
 from mt_diagrams.pieces.layout import captioned, rows, step
-from mt_diagrams.pieces.shapes import Shape, check_rank, common_shape, elements, shape_of
+from mt_diagrams.pieces.legend import with_legend
+from mt_diagrams.pieces.shapes import (
+    Shape,
+    check_cell,
+    check_rank,
+    common_shape,
+    elements,
+    of_operand,
+    shape_of,
+)
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
-from mt_diagrams.svg.theme import (
-    AQUA_INK,
-    AQUA_TINT,
-    INK,
-    PAPAYA_INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-)
+from mt_diagrams.svg.roles import FIRST, SECOND
+from mt_diagrams.svg.theme import INK, QUIET, SMALL, TEXT
 
-LOOKS = {"a": (papaya, PAPAYA_TINT, PAPAYA_INK), "b": (aqua, AQUA_TINT, AQUA_INK)}
+ROLE_OF = {"a": FIRST, "b": SECOND}
 
 
-def image_broadcast(a, b) -> Figure:
+def image_broadcast(a, b, *, at: Sequence[int] = ()) -> Figure:
     """How each of two operands stretches to their common shape.
 
     What is stored is in full colour, what only repeats it is pale.
 
     Args:
         a, b: arrays, tensors or shapes, of at most three dimensions.
+        at: an index of the result to follow into both; it is darkest.
 
     Raises:
         ValueError: if they do not broadcast, or have more than three dimensions.
+        IndexError: if there is no such index.
 
     >>> image_broadcast((2, 4, 1), (4, 3))
     <Figure: broadcast of (2, 4, 1) and (4, 3)>
@@ -48,15 +52,19 @@ def image_broadcast(a, b) -> Figure:
     for shape in shapes.values():
         check_rank(who, shape)
     out = common_shape(who, *shapes.values())
-    lines = [_row_of(name, shape, out) for name, shape in shapes.items()]
+    at = tuple(at)
+    if at:
+        check_cell(who, at, out)
+    lines = [_row_of(name, shape, out, at) for name, shape in shapes.items()]
     upper, lower = rows(lines, 0.7)
     gap = (_height(lines[0]) + _height(lines[1])) / 2 + 0.9
     words = [_in_words(name, shape, out) for name, shape in shapes.items()]
     return Figure(
-        upper + lower.translate(0, gap),
+        with_legend(upper + lower.translate(0, gap), [FIRST, SECOND]),
         f"broadcast of {shapes['a']} and {shapes['b']}",
         f"Operands a of shape {shapes['a']} and b of shape {shapes['b']}, aligned at the last "
-        f"dimension, stretch to {out}, {elements(out)}: {words[0]}; {words[1]}.",
+        f"dimension, stretch to {out}, {elements(out)}: {words[0]}; {words[1]}."
+        + "".join(f" {_read(name, shape, at)}." for name, shape in shapes.items() if at),
     )
 
 
@@ -82,24 +90,36 @@ def _in_words(name: str, shape: Shape, out: Shape) -> str:
     return f"{name} is repeated along dimension {some}, with stride 0, so nothing is copied"
 
 
-def _row_of(name: str, shape: Shape, out: Shape) -> list[Diagram]:
+def _read(name: str, shape: Shape, at: tuple[int, ...]) -> str:
+    """Which element of an operand stands at an index of the result."""
+    return f"{list(at)} reads {name}{list(of_operand(at, shape))}"
+
+
+def _row_of(name: str, shape: Shape, out: Shape, at: tuple[int, ...]) -> list[Diagram]:
     """An operand in its own shape, and stretched."""
-    strong, pale, ink = LOOKS[name]
+    role = ROLE_OF[name]
     stretched = _stretched(shape, out)
-    axes, wide = axes_of(shape), axes_of(out)
+    here = of_operand(at, shape) if at else None
+    axes, wide = axes_of(shape, here or ()), axes_of(out, at)
+
+    def own(*index: int) -> Color:
+        return role.ink if index == here else role.fill
 
     def stored(*index: int) -> Color:
-        return pale if any(index[d] for d in stretched) else strong
+        if at and index == at:
+            return role.ink
+        return role.tint if any(index[d] for d in stretched) else role.fill
 
     big = block(wide, stored)
-    big = concat([big, *(along(wide, d, "stride 0", ink) for d in stretched)])
+    big = concat([big, *(along(wide, d, "stride 0", role.ink) for d in stretched)])
     drop = max(sum(size_of(x)[1:]) for x in (axes, wide)) / 2 + 0.75 + (0.9 if stretched else 0)
     word = "stretch" if stretched else "as it is"
+    lines = [str(out), f"{elements(shape)} stored", *([_read(name, shape, at)] if at else [])]
     return [
         _aligned(name, shape, out),
-        captioned(block(axes, lambda *_: strong), [f"{name} {shape}", elements(shape)], drop),
+        captioned(block(axes, own), [f"{name} {shape}", elements(shape)], drop),
         step(word),
-        captioned(big, [str(out), f"{elements(shape)} stored"], drop),
+        captioned(big, lines, drop),
     ]
 
 
@@ -111,7 +131,7 @@ def _aligned(name: str, shape: Shape, out: Shape) -> Diagram:
         parts.append(label(who, SMALL, QUIET).translate(-0.9, 0.8 * y - 0.4))
         for d, n in enumerate(sizes, len(out) - len(sizes)):
             same = n == out[d]
-            color = INK if same else LOOKS[name][2]
+            color = INK if same else ROLE_OF[name].ink
             text = label(str(n), TEXT, color, bold=not same)
             parts.append(text.translate(0.3 + width * d + width / 2 - 0.5, 0.8 * y - 0.4))
     return concat(parts)

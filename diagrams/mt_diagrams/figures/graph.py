@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from chalk import concat
 from chalk.types import Diagram
+from colour import Color
 
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import bytes_in_words, shape_of, short_bytes
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.hatch import hatched
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, INTERMEDIATE, RESULT, ROLES, SECOND
 from mt_diagrams.svg.strokes import arrows, box, polygons, polylines
 from mt_diagrams.svg.theme import CELL, INK, MIST, QUIET, SMALL, TEXT, THREAD, TINY
 
@@ -34,6 +36,9 @@ class _Box:
     role: str  # "leaf", "node", "more", or "via" for a line that passes
     sources: list = field(default_factory=list)
     saved: list[tuple[str, int, bool]] = field(default_factory=list)  # shape, bytes, counted before
+    keeps: list[int] = field(default_factory=list)  # the storages of those, by their ids
+    of: list[Color] = field(default_factory=list)  # the colour of what each of those is
+    fill: Color = field(default_factory=lambda: CELL)
     freed: bool = False
     layer: int = 0
     x: float = 0.0
@@ -98,8 +103,10 @@ def image_graph(tensor) -> Figure:
     if total:
         kept = f"{bytes_in_words(total)} saved for backward"
     parts = [_edges(shown, vias), *(_draw(b) for b in shown), _under(shown, f"{counts}: {kept}")]
+    used = {color.hex for b in shown for color in (b.fill, *b.of)}
+    roles = [role for role in ROLES if role.fill.hex in used]
     return Figure(
-        concat(parts),
+        with_legend(concat(parts), roles, any(b.saved for b in shown)),
         f"graph of {last.name} {shape_of(last)}: {counts}",
         f"The autograd graph of a result of shape {shape_of(last)}, leaves left, the result right: "
         f"{counts}; {kept}. {words}",
@@ -124,6 +131,7 @@ def _walk(last) -> tuple[list[_Box], int]:
     """Every node and leaf that ``last`` depends on, sources first, and the bytes they save."""
     boxes: dict[int, _Box] = {}
     stack, storages, total, leaves = [(last, False)], set(), 0, 0
+    own: dict[int, int] = {}  # the storages of leaves, and which each is
     alive = []  # what saved_tensors gave: while held, an id stands for one storage
     while stack:
         thing, sources_done = stack.pop()
@@ -133,6 +141,7 @@ def _walk(last) -> tuple[list[_Box], int]:
             leaves += 1
             name = f"leaf {leaves}"
             boxes[id(thing)] = _Box(name, str(shape_of(thing)), "leaf")
+            own[id(getattr(thing, "storage", thing))] = len(own)
             continue
         sources = [source for source in thing.inputs if source is not None]
         if not sources_done:
@@ -150,8 +159,24 @@ def _walk(last) -> tuple[list[_Box], int]:
             alive.append(storage)
             total += 0 if again else storage.nbytes
             made.saved.append((str(shape_of(kept)), storage.nbytes, again))
+            made.keeps.append(id(storage))
         boxes[id(thing)] = made
+    _give_roles(list(boxes.values()), own)
     return list(boxes.values()), total
+
+
+def _give_roles(boxes: list[_Box], own: dict[int, int]) -> None:
+    """The last node makes the result; what is saved is an operand or made on the way.
+
+    Two leaves are the operands; where there are more, none is the first or the second of anything.
+    """
+    leaves = [b for b in boxes if b.role == "leaf"]
+    if len(leaves) <= 2:
+        for leaf, role in zip(leaves, (FIRST, SECOND), strict=False):
+            leaf.fill = role.fill
+    boxes[-1].fill = RESULT.fill
+    for b in boxes:
+        b.of = [leaves[own[key]].fill if key in own else INTERMEDIATE.fill for key in b.keeps]
 
 
 def _saved(context) -> tuple[list, bool]:
@@ -223,8 +248,8 @@ def _place(boxes: list[_Box]) -> None:
 
 def _draw(b: _Box) -> Diagram:
     left, top = b.x - b.width / 2, b.y - b.height / 2
-    color = {"leaf": aqua, "node": CELL, "more": MIST}[b.role]
-    parts = [polygons([box(left, top, b.width, b.height)]).fill_color(color)]
+    ground = MIST if b.role == "more" else b.fill
+    parts = [polygons([box(left, top, b.width, b.height)]).fill_color(ground)]
     y = top + 0.3 + LINE / 2
     parts.append(label(b.title, SMALL, INK, bold=b.role == "node").translate(b.x, y - 0.02))
     if b.shape:
@@ -233,15 +258,15 @@ def _draw(b: _Box) -> Diagram:
     if b.saved:
         y += LINE / 2 + 0.1
         high = LINE * len(b.saved) + 0.15
-        area = box(left, y, b.width, high)
-        parts.append(polygons([area]).fill_color(papaya))
-        parts.append(hatched([(left, y, left + b.width, y + high)], "/"))
-        for text in b.lines[-len(b.saved) :]:
+        ends = [y, *(y + 0.07 + LINE * n for n in range(1, len(b.saved))), y + high]
+        for n, (text, color) in enumerate(zip(b.lines[-len(b.saved) :], b.of, strict=True)):
+            upper, lower, at = ends[n], ends[n + 1], y + 0.07 + LINE * (n + 0.5)
             half = width_of(text, TINY) / 2 + 0.1
-            plate = box(b.x - half, y + 0.1, 2 * half, LINE - 0.06)
-            parts.append(polygons([plate]).fill_color(papaya).line_width(0))
-            parts.append(label(text, TINY).translate(b.x, y + 0.07 + LINE / 2))
-            y += LINE
+            plate = box(b.x - half, at - 0.27, 2 * half, LINE - 0.08)
+            area = polygons([box(left, upper, b.width, lower - upper)]).fill_color(color)
+            parts += [area, hatched([(left, upper, left + b.width, lower)], "/")]
+            parts.append(polygons([plate]).fill_color(color).line_width(0))
+            parts.append(label(text, TINY).translate(b.x, at))
     return concat(parts)
 
 

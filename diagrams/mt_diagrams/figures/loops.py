@@ -7,24 +7,15 @@ from chalk.types import Diagram
 
 from mt_diagrams.figures.matmul import ORIGIN
 from mt_diagrams.pieces.elide import Axis, axis
-from mt_diagrams.pieces.layout import row
+from mt_diagrams.pieces.layout import wrapped
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import MatmulShape, Shape, check_cell, matmul_shape
 from mt_diagrams.pieces.stacks import ASIDE, empty_product, layers, sheaf
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND, Role
 from mt_diagrams.svg.strokes import Point, box, polygons, polylines, sides
-from mt_diagrams.svg.theme import (
-    AQUA_TINT,
-    CELL,
-    INK,
-    PAPAYA_INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-    THREAD,
-)
+from mt_diagrams.svg.theme import CELL, INK, MIST, QUIET, SMALL, TEXT, THREAD
 
 PITCH = 1.05  # from one line of code to the next
 INDENT = 0.9
@@ -59,17 +50,19 @@ def image_loop_nest(
     if not 0 <= now < k:
         raise IndexError(f"{who}: step {now} is outside range({k})")
     i, j = cell
-    drawing = row([_code(p, i, j, now), _operands(p, i, j, now)], 1.6)
+    drawing = wrapped([[_code(p, i, j, now)], [_operands(p, i, j, now)]], 1.6)
     each = f"For each of the {p.stack[0]} matrices of the stack: three" if p.stack else "Three"
+    first = [[0] * (len(shape) - 2) for shape in (p.left, p.right)]
     one, other = _at(p.left, "M", "i, k"), _at(p.right, "N", "k, j")
     return Figure(
-        drawing,
+        with_legend(drawing, [FIRST, SECOND, RESULT]),
         f"loop nest of {p.left} @ {p.right}",
         f"{each} nested loops: i in range({m}) and j in range({n}) walk the output, k in "
         f"range({k}) is reduced. Inside, {one} and {other} are zipped and added to a total in a "
         f"register, which is written to {_at(p.out, 'out', 'i, j')} once. "
-        f"The step i = {i}, j = {j}, k = {now} is highlighted: it reads M{[i, now]} and "
-        f"N{[now, j]}, and nothing of size m·k·n is ever stored.",
+        f"The step {'b = 0, ' if p.stack else ''}i = {i}, j = {j}, k = {now} is highlighted: it "
+        f"reads M{[*first[0], i, now]} and N{[*first[1], now, j]}, and nothing of size m·k·n is "
+        f"ever stored.",
     )
 
 
@@ -96,16 +89,16 @@ def _code(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
     last = deep + 5
     parts = [_frame(d, d, last, deep + 1 - d) for d in range(deep + 2)]
     reduced = _frame(deep + 2, deep + 3, deep + 4, 0)
-    parts.append(reduced.line_color(PAPAYA_INK).fill_color(PAPAYA_TINT))
+    parts.append(reduced.line_color(INK).fill_color(MIST))
     for number, (depth, code, note) in enumerate(lines):
         y = number * PITCH
         start = 0.45 + depth * INDENT
-        color = PAPAYA_INK if note.startswith("reduced") else QUIET
-        parts += [_from_left(code, start, y), _to_right(note, WIDTH - 1.2, y, color)]
+        color = INK if note.startswith("reduced") else QUIET
+        parts += [_from_left(code, start, y), _to_right(note, WIDTH - 0.4 * (deep + 3), y, color)]
     y = len(lines) * PITCH + 0.9
     note = "in the register, after this step:"
     parts.append(_to_right(note, 0.45 + width_of(note, SMALL), y, QUIET))
-    parts.append(_from_left(f"total = {_so_far(i, j, now)}", 0.45, y + 0.9))
+    parts.append(_from_left(f"total = {_so_far(p, i, j, now)}", 0.45, y + 0.9))
     return _centred_upright(concat(parts))
 
 
@@ -118,9 +111,10 @@ def _to_right(note: str, x: float, y: float, color) -> Diagram:
     return label(note, SMALL, color).translate(x - width_of(note, SMALL) / 2, y)
 
 
-def _so_far(i: int, j: int, now: int) -> str:
+def _so_far(p: MatmulShape, i: int, j: int, now: int) -> str:
     """What the register holds, in short: the first products and the last."""
-    terms = [f"M[{i},{k}]·N[{k},{j}]" for k in sorted({0, now})]
+    m, n = ("0," if len(shape) > 2 else "" for shape in (p.left, p.right))  # of a stack, the first
+    terms = [f"M[{m}{i},{k}]·N[{n}{k},{j}]" for k in sorted({0, now})]
     return (" + … + " if now > 1 else " + ").join(terms)
 
 
@@ -140,9 +134,9 @@ def _operands(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
     ms, ks, ns = axis(m, LIMIT, (i,)), axis(k, LIMIT, (now,)), axis(n, LIMIT, (j,))
     gap = 1.5
     lift = ASIDE if layers(p.right) > 1 else 0.0
-    left = sheaf(p.left, ms, ks, "a", lambda r, c: _lit(r == i, c == now, papaya, PAPAYA_TINT))
-    above = sheaf(p.right, ks, ns, "b", lambda r, c: _lit(c == j, r == now, aqua, AQUA_TINT))
-    out = sheaf(p.out, ms, ns, "c", lambda r, c: (papaya, aqua) if (r, c) == (i, j) else CELL)
+    left = sheaf(p.left, ms, ks, "a", lambda r, c: _lit(r == i, c == now, FIRST))
+    above = sheaf(p.right, ks, ns, "b", lambda r, c: _lit(c == j, r == now, SECOND))
+    out = sheaf(p.out, ms, ns, "c", lambda r, c: RESULT.fill if (r, c) == (i, j) else CELL)
     names = f"M {p.left}", f"out {p.out}"
     beside = sum(width_of(name, TEXT) for name in names) / 2 + 0.5  # that they do not touch
     x = max((len(ks) + len(ns)) / 2 + gap, beside)
@@ -159,10 +153,10 @@ def _operands(p: MatmulShape, i: int, j: int, now: int) -> Diagram:
     return _centred_upright(concat(placed))
 
 
-def _lit(on_line: bool, on_step: bool, strong, pale):
+def _lit(on_line: bool, on_step: bool, role: Role):
     if not on_line:
         return CELL
-    return strong if on_step else pale
+    return role.fill if on_step else role.tint
 
 
 def _guides(ms: Axis, ks: Axis, ns: Axis, i: int, j: int, gap: float, x: float, y: float):

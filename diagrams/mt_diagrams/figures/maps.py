@@ -18,19 +18,21 @@ from mt_diagrams.pieces.blocks import (
 )
 from mt_diagrams.pieces.elide import Axis
 from mt_diagrams.pieces.layout import captioned, row, sign, step
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import (
     Shape,
     check_cell,
     check_rank,
     common_shape,
     elements,
+    of_operand,
     shape_of,
 )
 from mt_diagrams.pieces.values import values_of
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND
 from mt_diagrams.svg.strokes import hoop
-from mt_diagrams.svg.theme import CELL, INK, PAPAYA_INK
+from mt_diagrams.svg.theme import CELL, INK
 
 Index = Sequence[int]
 
@@ -61,7 +63,7 @@ def image_map(
     at = _index(who, at, shape)
     axes = axes_of(shape, at)
     before, after = (
-        block(axes, _one(at, color), cell) for cell, color in (("a", papaya), ("out", aqua))
+        block(axes, _one(at, role.fill), cell) for cell, role in (("a", FIRST), ("out", RESULT))
     )
     if values:
         if function is None:
@@ -78,7 +80,7 @@ def image_map(
     if not values and at is not None:
         drawing = _joined(drawing, "a", at, at, axes, INK)
     return Figure(
-        drawing,
+        with_legend(drawing, [FIRST, RESULT]),
         f"map {name} over {shape}",
         f"A tensor a of shape {shape} and a result of the same shape: each of its "
         f"{elements(shape)} is {name} of the element of a in the same place. The one at {_at(at)} "
@@ -118,12 +120,12 @@ def image_zip(
         check_rank(who, shape)
     out = common_shape(who, left, right)
     at = _index(who, at, out)
-    at_a, at_b = (_of_operand(at, shape) for shape in (left, right))
+    at_a, at_b = (None if at is None else of_operand(at, shape) for shape in (left, right))
     axes_a, axes_b, axes = axes_of(left, at_a), axes_of(right, at_b), axes_of(out, at or ())
     drawings = [
-        block(axes_a, _one(at_a, papaya), "a"),
-        block(axes_b, _one(at_b, aqua), "b"),
-        block(axes, _one(at, (papaya, aqua)), "out"),
+        block(axes_a, _one(at_a, FIRST.fill), "a"),
+        block(axes_b, _one(at_b, SECOND.fill), "b"),
+        block(axes, _one(at, RESULT.fill), "out"),
     ]
     if values:
         x, y = values_of(who, a, b)
@@ -146,10 +148,10 @@ def image_zip(
     ]
     drawing = row(parts, 0.6)
     if not values and at is not None:
-        drawing = _joined(drawing, "b", at_b, at, axes_b, INK, 0.17)
-        drawing = _joined(drawing, "a", at_a, at, axes_a, PAPAYA_INK, -0.17, 0.45)
+        drawing = _joined(drawing, "b", at_b, at, axes_b, SECOND.ink, 0.17)
+        drawing = _joined(drawing, "a", at_a, at, axes_a, FIRST.ink, -0.17, 0.45)
     return Figure(
-        drawing,
+        with_legend(drawing, [FIRST, SECOND, RESULT]),
         f"zip {name} of {left} and {right}",
         f"Operands a of shape {left} and b of shape {right} give a result of shape {out}, "
         f"{elements(out)}: element {_at(at)} is element {_at(at_a)} of a {name} element "
@@ -192,20 +194,19 @@ def image_reduce(
         raise ValueError(f"{who}: dim {dim} is out of range for shape {shape}")
     dim %= rank
     at = _index(who, at, shape)
-    kept = (*shape[:dim], 1, *shape[dim + 1 :])
     out = (*shape[:dim], *shape[dim + 1 :])
-    target = None if at is None else (*at[:dim], 0, *at[dim + 1 :])
-    axes, axes_out = axes_of(shape, at or ()), axes_of(kept, target or ())
+    target = None if at is None else (*at[:dim], *at[dim + 1 :])
+    axes, axes_out = axes_of(shape, at or ()), axes_of(out, target or ())
 
     def on_line(*index: int):
         line = at is not None and (*index[:dim], *index[dim + 1 :]) == (*at[:dim], *at[dim + 1 :])
-        return papaya if line else CELL
+        return FIRST.fill if line else CELL
 
-    before, after = block(axes, on_line, "a"), block(axes_out, _one(target, papaya), "out")
+    before, after = block(axes, on_line, "a"), block(axes_out, _one(target, RESULT.fill), "out")
     before = before + along(axes, dim, f"dim {dim}: {shape[dim]}")
     if values:
         (x,) = values_of(who, a)
-        reduced = np.expand_dims(_quiet(function, x, axis=dim), dim)
+        reduced = _quiet(function, x, axis=dim)
         before, after = before + numbers(axes, x), after + numbers(axes_out, reduced)
     else:
         before = before + towards_zero(axes, dim)
@@ -221,7 +222,7 @@ def image_reduce(
         captioned(after, lines, drop),
     ]
     return Figure(
-        row(parts, 0.6),
+        with_legend(row(parts, 0.6), [FIRST, RESULT]),
         f"reduce {name} of {shape} along dim {dim}",
         f"A tensor a of shape {shape}. Dimension {dim}, of size {shape[dim]}, collapses: each line "
         f"along it becomes one element of the result, of shape {out}, {elements(out)}. The line "
@@ -242,13 +243,6 @@ def _index(who: str, at: Index, shape: Shape) -> tuple[int, ...] | None:
     at = tuple(at) or (0,) * len(shape)
     check_cell(who, at, shape)
     return at
-
-
-def _of_operand(at: tuple[int, ...] | None, shape: Shape) -> tuple[int, ...] | None:
-    """Which element of an operand of ``shape`` is read for the element ``at`` of the result."""
-    if at is None:
-        return None
-    return tuple(0 if n == 1 else i for i, n in zip(at[len(at) - len(shape) :], shape, strict=True))
 
 
 def _at(index: tuple[int, ...] | None) -> str:

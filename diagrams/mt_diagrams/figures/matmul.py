@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from chalk import empty
 from chalk.types import Diagram
 from colour import Color
 
-from mt_diagrams.pieces.elide import axis
+from mt_diagrams.pieces.elide import Axis, axis
 from mt_diagrams.pieces.layout import captioned, row, ruled, sign, step
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import MatmulShape, Shape, check_cell, matmul_shape
 from mt_diagrams.pieces.stacks import ASIDE, empty_product, layers, lines_of_stack, sheaf
 from mt_diagrams.pieces.values import matrix_of, values_of, written
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.lettering import label
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND, Role
 from mt_diagrams.svg.strokes import hoop
-from mt_diagrams.svg.theme import CELL, INK, PAPAYA_INK, PAPAYA_TINT, QUIET, THREAD
+from mt_diagrams.svg.theme import CELL, INK, QUIET, SMALL
 
 ORIGIN = ((2, 4), (4, 3))  # the shapes of the page this suite grew from
-LIMIT = 8
+LIMIT = 6
+
+
+class Side(NamedTuple):
+    """One of the three matrices of a product, as it is drawn."""
+
+    name: str
+    shape: Shape
+    role: Role
+    dims: str  # what its rows and its columns are counted by, a letter each
+    down: Axis
+    across: Axis
+    notes: Sequence[str] = ()
 
 
 def image_matmul_simple(
@@ -61,47 +79,31 @@ def simple(
     check_cell(who, cell, (m, n))
     i, j = cell
     rows, inner, cols = axis(m, LIMIT, (i,)), axis(k, LIMIT), axis(n, LIMIT, (j,))
-
-    def result(r, c):
-        if (r, c) == (i, j):
-            return papaya if values else (papaya, aqua)  # the diagonal would cross the number
-        return CELL if done is None or r * n + c >= done else PAPAYA_TINT
-
-    left = sheaf(p.left, rows, inner, "a", lambda r, _: papaya if r == i else CELL)
-    right = sheaf(p.right, inner, cols, "b", lambda _, c: aqua if c == j else CELL)
-    out = sheaf(p.out, rows, cols, "c", result)
+    sides = (
+        Side("M", p.left, FIRST, "mk", rows, inner, lines_of_stack(p, p.left)),
+        Side("N", p.right, SECOND, "kn", inner, cols, lines_of_stack(p, p.right)),
+        Side("M @ N", p.out, RESULT, "mn", rows, cols, lines_of_stack(p, p.out)),
+    )
+    numbers: Sequence[Diagram] = ()
     if values:
         x, y = (matrix_of(values) for values in values_of(who, *operands))
-        left, right = left + written(x, rows, inner), right + written(y, inner, cols)
-        out = out + written(x @ y, rows, cols, done)
+        numbers = (
+            written(x, rows, inner),
+            written(y, inner, cols),
+            written(x @ y, rows, cols, done),
+        )
 
-    free_m, free_n = (f"m = {m}", QUIET, False), (f"n = {n}", QUIET, False)
-    reduced = (f"k = {k}", PAPAYA_INK, True)
-    drop = max(len(rows), len(inner)) / 2 + 1.95
-    aside = ASIDE if layers(p.out) > 1 else 0.0
+    def reached(r: int, c: int) -> bool:
+        return done is not None and r * n + c < done
 
-    def part(ruled_grid: Diagram, name: str, shape: Shape) -> Diagram:
-        return captioned(ruled_grid, [f"{name} {shape}", *lines_of_stack(p, shape)], drop)
-
-    drawing = row(
-        [
-            part(ruled(left, rows, inner, free_m, reduced), "M", p.left),
-            sign("@"),
-            part(ruled(right, inner, cols, reduced, free_n), "N", p.right),
-            step("sum over k"),
-            part(ruled(out, rows, cols, free_m, free_n, True, aside), "M @ N", p.out),
-        ],
-        0.6,
-    )
+    parts = meeting(sides, cell, numbers, reached)
+    drawing = row(parts, 0.3)
     if not values:  # the threads would run across the numbers
-        top = -max(len(rows), len(inner)) / 2 - 1.0
-        drawing = drawing + _thread(drawing, i, j, top, INK)
-        others = [] if rows.elided or done is not None else [r for r in range(m) if r != i][:2]
-        for depth, other in enumerate(others, 1):  # nested under the first
-            drawing = drawing + _thread(drawing, other, j, top + 0.28 * depth, THREAD)
+        some = [] if rows.elided or done is not None else [r for r in range(m) if r != i][:2]
+        drawing = threaded(drawing, sides, cell, some)
     stack = f" The first of a stack of {p.stack[0]} is drawn." if p.stack else ""
     return Figure(
-        drawing,
+        with_legend(drawing, [side.role for side in sides]),
         f"{p.left} @ {p.right} = {p.out}",
         f"Matrix M of shape {p.left} times matrix N of shape {p.right} gives a matrix of shape "
         f"{p.out}.{stack} Row {i} of M and column {j} of N are coloured: their {k} pairs are "
@@ -109,12 +111,68 @@ def simple(
     )
 
 
-def _thread(drawing: Diagram, i: int, j: int, top: float, color: Color) -> Diagram:
-    """From the start of row i of a, by the top of column j of b, to cell (i, j) of the result."""
+def meeting(
+    sides: Sequence[Side],
+    cell: tuple[int, int],
+    numbers: Sequence[Diagram] = (),
+    reached: Callable[[int, int], bool] = lambda *_: False,
+) -> list[Diagram]:
+    """The parts of one row: two matrices, an arrow, and their product.
 
-    def at(up: float, *name):
+    What makes one cell of the product is coloured, each part in the colour of its role.
+
+    Args:
+        sides: the first, the second, and their product.
+        cell: of the product.
+        numbers: what is written into the cells of each, if anything is.
+        reached: which other cells of the product are there already.
+    """
+    left, right, out = sides
+    i, j = cell
+
+    def of_product(r: int, c: int) -> Color:
+        return out.role.fill if (r, c) == cell else out.role.tint if reached(r, c) else CELL
+
+    paints = (
+        lambda r, _: left.role.fill if r == i else CELL,
+        lambda _, c: right.role.fill if c == j else CELL,
+        of_product,
+    )
+    drop = max(len(side.down) for side in sides) / 2 + 1.95
+    drawn = []
+    for n, (side, paint) in enumerate(zip(sides, paints, strict=True)):
+        grid = sheaf(side.shape, side.down, side.across, side.name, paint)
+        grid = grid + (numbers[n] if numbers else empty())
+        rulers = [
+            (f"{letter} = {of.size}", *((INK, True) if letter == left.dims[1] else (QUIET, False)))
+            for letter, of in zip(side.dims, (side.down, side.across), strict=True)
+        ]
+        aside = ASIDE if side is out and layers(side.shape) > 1 else 0.0
+        grid = ruled(grid, side.down, side.across, *rulers, side is out, aside)
+        drawn.append(captioned(grid, [f"{side.name} {side.shape}", *side.notes], drop))
+    return [drawn[0], sign("@"), drawn[1], step(f"sum over {left.dims[1]}"), drawn[2]]
+
+
+def threaded(
+    drawing: Diagram, sides: Sequence[Side], cell: tuple[int, int], others: Sequence[int] = ()
+) -> Diagram:
+    """A row with the way of one cell: from its row, by its column, into it; and what meets there.
+
+    With thinner threads for a few ``others`` of the same column, nested under the first.
+    """
+    left, right, out = sides
+    i, j = cell
+    top = -max(len(side.down) for side in sides) / 2 - 1.0
+    lines = [(i, top, INK), *((r, top + 0.28 * n, QUIET) for n, r in enumerate(others, 1))]
+
+    def at(up: float, *name) -> tuple[float, float]:
         x, y = drawing.get_subdiagram(name).get_location()
         return (x, y - up)
 
-    start, turn, end = at(0.1, "a", i, 0), at(0.5, "b", 0, j), at(0.1, "c", i, j)
-    return hoop(start, turn, top, color) + hoop(turn, end, top, color, tip=True)
+    turn = at(0.5, right.name, 0, j)
+    threads = empty()
+    for r, height, color in lines:
+        start, end = at(0.1, left.name, r, 0), at(0.1, out.name, r, j)
+        threads = threads + hoop(start, turn, height, color) + hoop(turn, end, height, color, True)
+    words = f"row {i} of {left.name} meets column {j} of {right.name}"
+    return drawing + threads + label(words, SMALL).translate(turn[0], top - 0.5)

@@ -9,23 +9,13 @@ from chalk import concat
 from chalk.types import Diagram
 
 from mt_diagrams.pieces.cells import paint
-from mt_diagrams.pieces.values import short_number
+from mt_diagrams.pieces.legend import with_legend
+from mt_diagrams.pieces.values import real_values, short_number
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.hatch import hatched
 from mt_diagrams.svg.lettering import label
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, INTERMEDIATE, RESULT
 from mt_diagrams.svg.strokes import box, polygons, polylines
-from mt_diagrams.svg.theme import (
-    CELL,
-    INK,
-    PAPAYA_INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-    THREAD,
-    TINY,
-)
+from mt_diagrams.svg.theme import CELL, INK, QUIET, SMALL, TEXT, THREAD, TINY
 
 WIDE = 1.9  # a column
 TALL = 3.6  # a bar of 1
@@ -36,7 +26,7 @@ LINES = 2
 def frames_of_softmax(values) -> list[Figure]:
     """A figure after each value, and one of the result; see ``step_online_softmax``."""
     who = "step_online_softmax"
-    x = np.asarray(getattr(values, "detach", lambda: values)(), dtype=float)
+    x = real_values(who, values)
     if x.ndim != 1 or not 1 <= len(x) <= MOST:
         raise ValueError(f"{who}: shape {x.shape}: needs one row of 1 to {MOST} values")
     if not np.isfinite(x).all():
@@ -105,7 +95,7 @@ def _drawing(x, t, terms, shrunk, lines, what: str) -> Diagram:
     left = (width - count * WIDE) / 2
 
     def paint_of(n: int):
-        return CELL if t is not None and n > t else papaya if n == t else PAPAYA_TINT
+        return CELL if t is not None and n > t else FIRST.fill if n == t else FIRST.tint
 
     cells = paint((box(left + n * WIDE, 0, WIDE, 1), paint_of(n)) for n in range(count))
     texts = [
@@ -121,10 +111,8 @@ def _drawing(x, t, terms, shrunk, lines, what: str) -> Diagram:
     for n, term in enumerate(terms):
         edge = left + n * WIDE + 0.45
         high, wide = max(term * TALL, 0.02), WIDE - 0.9
-        look = papaya if n == t else aqua
+        look = RESULT.fill if t is None else INTERMEDIATE.fill if n == t else INTERMEDIATE.tint
         bars.append(polygons([box(edge, -0.5 - high, wide, high)]).fill_color(look))
-        if n == t:
-            bars.append(hatched([(edge, -0.5 - high, edge + wide, -0.5)], "/"))
         top = -0.5 - high
         if n < len(shrunk):
             tall = shrunk[n] * TALL
@@ -134,10 +122,11 @@ def _drawing(x, t, terms, shrunk, lines, what: str) -> Diagram:
             top = min(top, -0.5 - tall)
         texts.append(label(_number(term), TINY).translate(left + (n + 0.5) * WIDE, top - 0.28))
     ground = polylines([[(left, -0.5), (left + count * WIDE, -0.5)]]).line_color(THREAD)
-    before = polylines(outlines).line_color(PAPAYA_INK).dashing([3, 2], 0)
+    before = polylines(outlines).line_color(INK).dashing([3, 2], 0)
     for n, line in enumerate(lines):
         texts.append(label(line, TEXT, INK, "mono").translate(width / 2, 2.25 + 0.8 * n))
     if shrunk:
         note = "dashed: the same terms before the maximum grew"
-        texts.append(label(note, SMALL, PAPAYA_INK).translate(width / 2, 2.25 + 0.8 * LINES))
-    return concat([ground, before, *bars, cells, *texts])
+        texts.append(label(note, SMALL, INK).translate(width / 2, 2.25 + 0.8 * LINES))
+    drawing = concat([ground, before, *bars, cells, *texts])
+    return with_legend(drawing, [FIRST, RESULT if t is None else INTERMEDIATE])

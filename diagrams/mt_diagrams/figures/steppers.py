@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import b64encode
 from collections.abc import Sequence
 from functools import cached_property
 from html import escape
@@ -23,6 +22,7 @@ from mt_diagrams.figures.softmax import frames_of_softmax
 from mt_diagrams.pieces.elide import axis
 from mt_diagrams.pieces.shapes import matmul_shape
 from mt_diagrams.svg.figure import Figure
+from mt_diagrams.svg.image import image
 from mt_diagrams.svg.marks import Extent, extent_of, union
 
 MOST = 24  # steps; a longer walk leaves out its middle
@@ -38,7 +38,6 @@ cursor:pointer}
 .mt-steps>input:checked{background:#1f2a33;color:#fff}
 .mt-steps>input:focus-visible{outline:3px solid #1b6676}
 .mt-steps>div{display:none!important}
-.mt-steps img{max-width:100%;height:auto}
 """
 _CHOSEN = ".mt-steps>input:nth-of-type(N):checked~div:nth-of-type(N){display:block!important}"
 
@@ -109,14 +108,8 @@ class Stepper:
 
     def _frame(self, n: int) -> str:
         figure = self.figures[n - 1]
-        svg = figure.drawn(room=self._room)
-        width, height = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg).groups()
-        data = b64encode(svg.encode()).decode()
-        return (
-            f"<div{f' {_HIDDEN}' * (n > 1)}><p>{self._words(n)}</p>"
-            f'<img alt="{escape(figure.desc)}" width="{round(float(width))}" '
-            f'height="{round(float(height))}" src="data:image/svg+xml;base64,{data}"></div>'
-        )
+        picture = image(figure.drawn(room=self._room), figure.desc)  # its title stands above it
+        return f"<div{f' {_HIDDEN}' * (n > 1)}><p>{self._words(n)}</p>{picture}</div>"
 
 
 def step_matmul(
@@ -138,12 +131,14 @@ def step_matmul(
     """
     who = "step_matmul"
     p = _some_product(who, a, b)
-    figures = []
+    figures, before = [], -1
     for _, n in axis(p.m * p.n, MOST).shown:
         cell = divmod(n, p.n)
+        later = f"{n - before - 1:,} cells later, " if n > before + 1 else ""
+        before = n
         drawn = simple(who, p, (a, b), cell, values, done=n + 1)
         row, column = cell
-        title = f"row {row} of M meets column {column} of N in cell {cell}"
+        title = f"{later}row {row} of M meets column {column} of N in cell {cell}"
         figures.append(Figure(drawn.diagram, title, drawn.desc))
     return Stepper(figures, id=id, title=f"the cells of {p.left} @ {p.right}, one by one")
 

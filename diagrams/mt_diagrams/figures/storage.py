@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product as every
 from math import prod
 
@@ -14,14 +14,13 @@ from colour import Color
 from mt_diagrams.pieces.cells import hollow, left_out, paint
 from mt_diagrams.pieces.elide import Axis, around, axis
 from mt_diagrams.pieces.layout import row
-from mt_diagrams.pieces.shapes import elements
+from mt_diagrams.pieces.shapes import check_cell, elements
 from mt_diagrams.pieces.strided import Strided, strided_of
 from mt_diagrams.svg.figure import Figure
-from mt_diagrams.svg.hatch import hatched
 from mt_diagrams.svg.lettering import label, width_of
 from mt_diagrams.svg.palette import aqua, papaya
 from mt_diagrams.svg.strokes import arrows, box, boxed, dots, polygons, polylines, sides
-from mt_diagrams.svg.theme import INK, MIST, PAPAYA_INK, QUIET, SMALL, TEXT, THREAD, TINY
+from mt_diagrams.svg.theme import INK, MIST, QUIET, SMALL, TEXT, THREAD, TINY
 
 NAMES = "ijk"
 CELLS = 30  # of the storage, up to which all are drawn
@@ -29,42 +28,49 @@ LONGEST = 42  # the row of the storage, beyond which only where the steps lead i
 LIMITS = {0: (1,), 1: (12,), 2: (5, 6), 3: (3, 3, 3)}  # shown of each dimension, by rank
 
 
-def image_storage(tensor) -> Figure:
+def image_storage(tensor, *, at: Sequence[int] = ()) -> Figure:
     """The storage of a tensor: which cell each index reads, and how far apart neighbours are.
 
     The number in a cell of the tensor is the cell of the storage that it reads, in the same
-    colour.  A cell that several indices read is hatched, and says how many.
+    colour.  A cell that several indices read says how many do.
 
     Args:
         tensor: a tensor or an array with any strides, or a shape, of at most three dimensions.
+        at: an index to follow: it and the cell that it reads are framed.
 
     Raises:
         ValueError: if it has more than three dimensions, or strides that are no whole elements.
+        IndexError: if there is no such index.
 
     >>> image_storage((2, 3))
     <Figure: storage of (2, 3), strides (3, 1)>
     """
     view = strided_of("image_storage", tensor)
-    axes = [_few(n, most) for n, most in zip(view.shape, LIMITS[len(view.shape)], strict=False)]
+    at = tuple(at)
+    if at:
+        check_cell("image_storage", at, view.shape)
+    limits = LIMITS[len(view.shape)]
+    kept = at or (0,) * len(view.shape)
+    axes = [_few(n, most, i) for n, most, i in zip(view.shape, limits, kept, strict=False)]
     indices = list(every(*([i for _, i in a.shown] for a in axes))) if prod(view.shape) else []
     read = sorted({view.position(index) for index in indices})
     shades = dict(zip(read, _shades(len(read)), strict=True))
     widest = max([1.0, *(width_of(str(n), TINY) + 0.24 for n in [*read, view.cells - 1])])
-    upper = _layers(view, axes, shades, widest)
-    lower = _flat(view, axes, shades, widest)
+    upper = _layers(view, axes, shades, widest, at)
+    lower = _flat(view, axes, shades, widest, at)
     (_, _, _, bottom), (_, top, _, _) = sides(upper), sides(lower)
     return Figure(
         upper + lower.translate(0, bottom + 0.7 - top),
         f"storage of {view.shape}, strides {view.strides}",
-        _in_words(view),
+        _in_words(view) + (f" {list(at)} reads cell {view.position(at)}." if at else ""),
     )
 
 
-def _few(size: int, most: int) -> Axis:
-    """Up to ``most`` indices; else the first two and the last, for a step to be seen."""
+def _few(size: int, most: int, keep: int) -> Axis:
+    """Up to ``most`` indices; else the first two, for a step to be seen, ``keep`` and the last."""
     if size <= most:
         return axis(size)
-    return around(size, (0, 1, size - 1))
+    return around(size, (0, 1, keep, size - 1))
 
 
 def _shades(count: int) -> list[Color]:
@@ -84,18 +90,18 @@ def _in_words(view: Strided) -> str:
     )
 
 
-def _layers(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagram:
+def _layers(view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple) -> Diagram:
     """The tensor, of rank 3 its layers side by side, under its layout in words."""
     front, (down, across) = axes[:-2], [axis(1), axis(1), *axes][-2:]
     drawings = []
     for i in front[0].slots if front else ():
         if i is not None:
-            drawings.append(_layer(view, (i,), down, across, shades, width))
+            drawings.append(_layer(view, (i,), down, across, shades, width, at))
         elif front[0].size:
             drawings.append(polygons(dots((0, 0), (1, 0))).fill_color(INK).line_width(0))
         else:
             drawings.append(hollow(box(-1, -0.5, 2, 1)))
-    body = row(drawings, 1.0) if front else _layer(view, (), down, across, shades, width)
+    body = row(drawings, 1.0) if front else _layer(view, (), down, across, shades, width, at)
     left, top, right, _ = sides(body)
     middle = (left + right) / 2
     title = f"shape {view.shape} · strides {view.strides} · offset {view.offset:,}"
@@ -112,7 +118,9 @@ def _formula(view: Strided) -> str:
     return f"index [{', '.join(names)}] reads cell {' + '.join(terms).replace('+ -', '− ')}"
 
 
-def _layer(view: Strided, layer: tuple, down: Axis, across: Axis, shades: dict, width: float):
+def _layer(
+    view: Strided, layer: tuple, down: Axis, across: Axis, shades: dict, width: float, at: tuple
+):
     """A matrix, each cell with the number of the storage cell it reads."""
     w, h = len(across) * width, float(len(down))
     left, top = -w / 2, -h / 2
@@ -120,13 +128,16 @@ def _layer(view: Strided, layer: tuple, down: Axis, across: Axis, shades: dict, 
     if 0 in (down.size, across.size):
         return boxed(hollow(outline), left, top, -left, -top)
     rank = len(view.shape)
-    cells, texts = [], []
+    cells, texts, frames = [], [], []
     for y, i in down.shown:
         for x, j in across.shown:
-            at = view.position((*layer, i, j) if rank > 1 else (i, j)[2 - rank :])
-            cells.append((box(left + x * width, top + y, width, 1), shades[at]))
+            index = (*layer, i, j) if rank > 1 else (i, j)[2 - rank :]
+            cell = view.position(index)
+            cells.append((box(left + x * width, top + y, width, 1), shades[cell]))
             spot = (left + (x + 0.5) * width, top + y + 0.5)
-            texts.append(label(str(at), TINY).translate(*spot))
+            texts.append(label(str(cell), TINY).translate(*spot))
+            if at and index == at:
+                frames.append(_frame(left + x * width, top + y, width))
     gaps = [((left + (x + 0.5) * width, top + down.middle), (1, 0)) for x in across.gaps]
     gaps += [((left + across.middle * width, top + y + 0.5), (0, 1)) for y in down.gaps]
     notes = []
@@ -140,17 +151,23 @@ def _layer(view: Strided, layer: tuple, down: Axis, across: Axis, shades: dict, 
     if layer:
         text = f"i = {layer[0]}"
         notes.append(label(text, SMALL, QUIET).translate(0, -top + 0.9))
-    return concat([left_out(outline, gaps), paint(cells), *texts, *notes])
+    return concat([left_out(outline, gaps), paint(cells), *frames, *texts, *notes])
+
+
+def _frame(left: float, top: float, width: float) -> Diagram:
+    """Around the cell that is followed."""
+    return polylines([[*box(left, top, width, 1), (left, top)]]).line_width(0.32)
 
 
 def _left_of(text: str, right: float, y: float) -> Diagram:
     return label(text, TINY, QUIET).translate(right - width_of(text, TINY) / 2, y)
 
 
-def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagram:
+def _flat(view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple) -> Diagram:
     """The storage itself, and beneath it what one step along each dimension means."""
     total = f"storage: {view.cells:,} cell" + ("" if view.cells == 1 else "s")
-    line = _line(view, shades, width)
+    followed = [view.position(at)] if at else []
+    line = _line(view, shades, width, followed)
     w = len(line) * width
     left = -w / 2
     title = label(total, SMALL, QUIET).translate(left + width_of(total, SMALL) / 2, -1.1)
@@ -159,16 +176,11 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagra
     place = {index: left + (x + 0.5) * width for x, index in line.shown}
     cells = [(box(x - width / 2, -0.5, width, 1), shades.get(p, MIST)) for p, x in place.items()]
     shared = {p: n for p, n in _shared(view, axes, shades).items() if p in place}
-    rects = [(place[p] - width / 2, -0.5, place[p] + width / 2, 0.5) for p in shared]
     texts = [
         label(str(p), TINY, INK if p in shades else QUIET).translate(x, 0) for p, x in place.items()
     ]
-    plates = [
-        polygons([box(place[p] - width / 2 + 0.15, -0.2, width - 0.3, 0.4)]).fill_color(shades[p])
-        for p in shared
-    ]
     counts = [
-        label(f"×{n}", TINY, PAPAYA_INK, bold=True).translate(place[p], -0.72)
+        label(f"×{n}", TINY, INK, bold=True).translate(place[p], -0.72)
         for p, n in shared.items()
         if width_of(f"×{n}", TINY, bold=True) <= width
     ]
@@ -178,8 +190,7 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagra
             title.translate(0, -0.25 if shared else 0),
             left_out(box(left, -0.5, w, 1), gaps),
             paint(cells),
-            hatched(rects, "/"),
-            *(plate.line_width(0) for plate in plates),
+            *(_frame(place[cell] - width / 2, -0.5, width) for cell in followed),
             *texts,
             *counts,
             _steps(view, place),
@@ -187,7 +198,7 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float) -> Diagra
     )
 
 
-def _line(view: Strided, read: Iterable[int], width: float) -> Axis:
+def _line(view: Strided, read: Iterable[int], width: float, keep: Sequence[int]) -> Axis:
     """The cells of the storage that are drawn: all, or those read and its ends, or yet fewer."""
     if not view.cells:
         return axis(0)
@@ -197,7 +208,7 @@ def _line(view: Strided, read: Iterable[int], width: float) -> Axis:
     if len(line) * width <= LONGEST:
         return line
     steps = [view.offset + s for n, s in zip(view.shape, view.strides, strict=True) if n > 1]
-    return around(view.cells, {*ends, view.offset, *steps, max(read)})
+    return around(view.cells, {*ends, view.offset, *steps, max(read), *keep})
 
 
 def _shared(view: Strided, axes: list[Axis], shades: dict) -> dict[int, int]:
@@ -225,7 +236,8 @@ def _steps(view: Strided, place: dict[int, float]) -> Diagram:
             parts.append(arrows([[(start, y), (end, y)]]))
         else:
             words = f"one step of {NAMES[d]}: the same cell (stride 0)"
-            parts.append(polygons([box(start - 0.09, y - 0.09, 0.18, 0.18)]).fill_color(INK))
+            spot = polygons([box(start - 0.09, y - 0.09, 0.18, 0.18)])
+            parts.append(spot.fill_color(INK).line_width(0))
         guides = [[(x, 0.6), (x, y - 0.12)] for x in sorted({start, end})]
         parts.append(polylines(guides).line_color(THREAD).dashing([2, 3], 0))
         spot = max(start, end) + 0.3 + width_of(words, SMALL) / 2

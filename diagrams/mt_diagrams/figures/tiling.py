@@ -8,24 +8,15 @@ from colour import Color
 
 from mt_diagrams.pieces.cells import left_out, paint
 from mt_diagrams.pieces.elide import Axis, axis
-from mt_diagrams.pieces.layout import row
+from mt_diagrams.pieces.layout import wrapped
+from mt_diagrams.pieces.legend import with_legend
 from mt_diagrams.pieces.shapes import short_bytes
 from mt_diagrams.svg.figure import Figure
 from mt_diagrams.svg.lettering import label, width_of
-from mt_diagrams.svg.palette import aqua, papaya
+from mt_diagrams.svg.roles import FIRST, RESULT, SECOND, Role
 from mt_diagrams.svg.strokes import box, boxed, polylines, sides
-from mt_diagrams.svg.theme import (
-    AQUA_TINT,
-    CELL,
-    INK,
-    PAPAYA_TINT,
-    QUIET,
-    SMALL,
-    TEXT,
-    THREAD,
-)
+from mt_diagrams.svg.theme import CELL, INK, QUIET, SMALL, TEXT, THREAD
 
-BOTH = (papaya, aqua)
 LIMIT = 6
 GAP = 0.9
 
@@ -72,8 +63,9 @@ def image_tiling(
             1.0,
             (f"M {(m, k)}", f"N {(k, n)}", f"out {(m, n)}"),
             [
-                f"{blocks[1]:,} blocks of M, {m} × {depth} each",
-                f"{blocks[1]:,} × {blocks[2]:,} blocks of N, {depth} × {columns} each",
+                _cut("block", "M", k, depth, f"{m} × {depth}"),
+                f"{blocks[1]:,} × {blocks[2]:,} block{'s' * (blocks[1] * blocks[2] > 1)} of N, "
+                f"{depth} × {columns}",
                 f"a block of N is {kept[0]}",
             ],
         ),
@@ -83,8 +75,8 @@ def image_tiling(
             3.0,
             (f"{m} × {depth}", f"{depth} × {columns}", f"{m} × {columns}"),
             [
-                f"{strips[0]:,} strips of M, {tall} rows each",
-                f"{strips[1]:,} strips of N, {broad} columns each",
+                _cut("strip", "M", m, tall, f"{min(tall, m)} rows"),
+                _cut("strip", "N", columns, broad, f"{min(broad, columns)} columns"),
                 f"a strip of M is {kept[1]}",
             ],
         ),
@@ -103,7 +95,7 @@ def image_tiling(
         ),
     ]
     return Figure(
-        _under_titles(panels),
+        with_legend(_linked(_under_titles(panels), broad), [FIRST, SECOND, RESULT]),
         f"tiling of {(m, k)} @ {(k, n)}",
         f"The multiplication {(m, k)} @ {(k, n)} is cut three times. First into cache blocks: "
         f"{blocks[1]} blocks of M of {m} by {depth}, and {blocks[1]} by {blocks[2]} blocks of N of "
@@ -112,6 +104,17 @@ def image_tiling(
         f"Last into register tiles of {tall} by {broad}: one step of k loads "
         f"{tall} + {broad} elements and makes {tall * broad} products of them.",
     )
+
+
+def _cut(what: str, name: str, size: int, piece: int, each: str) -> str:
+    """How many pieces a matrix is cut into; the last may be smaller.
+
+    >>> _cut("strip", "M", 1000, 12, "12 rows"), _cut("strip", "M", 8, 12, "8 rows")
+    ('84 strips of M, 12 rows, the last 4', '1 strip of M, 8 rows')
+    """
+    count, rest = _pieces(size, piece), size % piece
+    last = f", the last {rest}" if rest and count > 1 else ""
+    return f"{count:,} {what}{'s' * (count > 1)} of {name}, {each}{last}"
 
 
 def _pieces(size: int, piece: int) -> int:
@@ -135,16 +138,16 @@ def _panel(title, axes, deep: float, names, lines, size: float = 1.0, at_once: b
 
     def result(i: int, j: int):
         if at_once:
-            return (PAPAYA_TINT, AQUA_TINT)
-        return BOTH if (i, j) == (0, 0) else CELL
+            return RESULT.tint
+        return RESULT.fill if (i, j) == (0, 0) else CELL
 
-    def lit(line: int, piece: int, strong: Color, pale: Color) -> Color:
+    def lit(line: int, piece: int, role: Role) -> Color:
         if line and not at_once:
             return CELL
-        return pale if piece else strong
+        return role.tint if piece else role.fill
 
-    left = _lattice(ms, ks, deep, size, lambda i, p: lit(i, p, papaya, PAPAYA_TINT))
-    above = _lattice(ks, ns, size, deep, lambda p, j: lit(j, p, aqua, AQUA_TINT))
+    left = _lattice(ms, ks, deep, size, lambda i, p: lit(i, p, FIRST))
+    above = _lattice(ks, ns, size, deep, lambda p, j: lit(j, p, SECOND))
     out = _lattice(ms, ns, size, size, result)
     wide, length = len(ks) * deep, len(ns) * size
     beside = (width_of(names[0], SMALL) + width_of(names[2], SMALL)) / 2 + 0.5
@@ -174,8 +177,21 @@ def _panel(title, axes, deep: float, names, lines, size: float = 1.0, at_once: b
     return title, drawing.translate(-right / 2, 0), lines
 
 
+def _linked(drawing: Diagram, broad: int) -> Diagram:
+    """What ties the three drawings together, in words beneath them."""
+    left, _, right, bottom = sides(drawing)
+    lines = ["each drawing is the inside of what is in strong colours in the one before it"]
+    if broad % 2 == 0 and broad <= 16:
+        lines.append("the strong line in a tile: where one vector ends and the next begins")
+    texts = [
+        label(line, SMALL, INK).translate((left + right) / 2, bottom + 0.7 + 0.64 * n)
+        for n, line in enumerate(lines)
+    ]
+    return concat([drawing, *texts])
+
+
 def _under_titles(panels) -> Diagram:
-    """The drawings in a row, their corners level, the texts of all on the same lines."""
+    """The drawings in a row, or in several, their corners level, the texts of all on one line."""
     top = min(sides(drawing)[1] for _, drawing, _ in panels) - 0.75
     bottom = max(sides(drawing)[3] for _, drawing, _ in panels) + 0.6
     columns = []
@@ -184,7 +200,7 @@ def _under_titles(panels) -> Diagram:
         for n, line in enumerate(lines):
             texts.append(label(line, SMALL, QUIET).translate(0, bottom + 0.64 * n))
         columns.append(concat([drawing, *texts]))
-    return row(columns, 1.0)
+    return wrapped([[column] for column in columns], 1.0)
 
 
 def _lattice(down: Axis, across: Axis, width: float, height: float, colormap) -> Diagram:

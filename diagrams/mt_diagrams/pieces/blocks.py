@@ -19,7 +19,7 @@ from mt_diagrams.pieces.shapes import Shape
 from mt_diagrams.pieces.values import matrix_of, written
 from mt_diagrams.svg.lettering import label, width_of
 from mt_diagrams.svg.strokes import Point, arrows, polylines
-from mt_diagrams.svg.theme import INK, PAPAYA_INK, SMALL
+from mt_diagrams.svg.theme import INK, SMALL
 
 LIMIT = 6
 P = 0.5  # perspective
@@ -53,7 +53,7 @@ def block(axes: list[Axis], colormap: Callable[..., Paint] = plain, name: str = 
     rank = len(axes)
     if rank == 3:
         width, height, reach = size_of(axes)
-        shift = ((width - reach) / 2, (reach - height) / 2)
+        shift = ((width - reach) / 2, -(reach + height) / 2)
         return cube(*axes, P, name, colormap).translate(*shift)
     _, down, across = padded(axes)
     return grid(down, across, name, lambda i, j: colormap(*(i, j)[2 - rank :]))
@@ -71,7 +71,7 @@ def cell_name(name: str, index: Sequence[int]) -> tuple:
 def in_front(axes: list[Axis], drawing: Diagram) -> Diagram:
     """``drawing``, centred on its origin, moved onto the front face of a block."""
     _, _, reach = size_of(axes)
-    return drawing.translate(-reach / 2, reach / 2)
+    return drawing.translate(-reach / 2, -reach / 2)
 
 
 def numbers(axes: list[Axis], values) -> Diagram:
@@ -85,24 +85,25 @@ def numbers(axes: list[Axis], values) -> Diagram:
 def _corners(axes: list[Axis]) -> tuple[float, float, float, float, float]:
     """Left, top, right and bottom of the front face, and how far its depth reaches."""
     width, height, reach = size_of(axes)
-    x, y = -reach / 2, reach / 2
+    x, y = -reach / 2, -reach / 2
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2, reach
 
 
-def along(axes: list[Axis], dim: int, text: str, color: Color = PAPAYA_INK) -> Diagram:
+def along(axes: list[Axis], dim: int, text: str, color: Color = INK) -> Diagram:
     """A strong line along one dimension of a block, with words: what is done to it."""
     left, top, right, bottom, reach = _corners(axes)
     half = width_of(text, SMALL, bold=True) / 2
     place = dim + 3 - len(axes)
     if place == 2:
-        line = [(left + 0.06, bottom + 0.3), (right - 0.06, bottom + 0.3)]
-        at = ((left + right) / 2, bottom + 0.78)
+        y, away = (top, -1) if reach else (bottom, 1)  # beneath a box is its third face
+        line = [(left + 0.06, y + 0.3 * away), (right - 0.06, y + 0.3 * away)]
+        at = ((left + right) / 2, y + 0.78 * away)
     elif place == 1:
         line = [(left - 0.3, top + 0.06), (left - 0.3, bottom - 0.06)]
         at = (left - 0.5 - half, (top + bottom) / 2)
     else:
-        line = [(right + 0.3, bottom + 0.1), (right + 0.25 + reach, bottom + 0.15 - reach)]
-        at = (right + 0.5 + reach / 2 + half, bottom + 0.35 - reach / 2)
+        line = [(right + 0.3, top - 0.1), (right + 0.25 + reach, top - 0.15 + reach)]
+        at = (right + 0.5 + reach / 2 + half, top - 0.35 + reach / 2)
     drawn = polylines([line]).line_color(color).line_width(0.2)
     return drawn + label(text, SMALL, color, bold=True).translate(*at)
 
@@ -123,5 +124,6 @@ def towards_zero(axes: list[Axis], dim: int) -> Diagram:
         lines = [[(x, bottom - 0.4), (x, top + 0.4)] for x in columns]
     else:
         columns = [left + x + 0.5 for x, _ in across.shown]
-        lines = [[(x + reach - 0.15, top - reach + 0.15), (x + 0.25, top - 0.25)] for x in columns]
+        y = bottom + reach - 0.15
+        lines = [[(x + reach - 0.15, y), (x + 0.25, bottom + 0.25)] for x in columns]
     return arrows(lines, INK)

@@ -45,7 +45,7 @@ def tensor_to_diagram(tensor_like) -> Diagram:
         ValueError: if it has more than three dimensions.
 
     >>> tensor_to_diagram((2, 4, 3))
-    <Diagram: 4 × 5>
+    <Diagram: 4 wide, 5 high>
     """
     shape = shape_of(tensor_like)
     check_sizes("tensor_to_diagram", shape)
@@ -61,6 +61,6 @@ def draw_equation(parts: Iterable[Diagram | None]) -> Diagram:
     """Diagrams in a row, middles level; None stands for an arrow.
 
     >>> draw_equation([matrix(2, 4), matrix(4, 3), None, matrix(2, 3)])
-    <Diagram: 13.5 × 4>
+    <Diagram: 13.5 wide, 4 high>
     """
     return hcat([right_arrow if part is None else part.center_xy() for part in parts], 1)

@@ -27,7 +27,7 @@ def matrix(rows: int, cols: int, name: str = "", colormap: Colormap = plain) -> 
         ValueError: if a dimension is below 0, or the colormap gives no colour.
 
     >>> matrix(2, 4)
-    <Diagram: 4 × 2>
+    <Diagram: 4 wide, 2 high>
     >>> matrix(4096, 4096).get_envelope().width
     7.0
     """

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 from chalk import concat, empty
 from chalk.types import Diagram
 from colour import Color
 
 from mt_diagrams.pieces.elide import Axis
+from mt_diagrams.svg.figure import MARGIN, WIDEST
 from mt_diagrams.svg.lettering import label, width_of
 from mt_diagrams.svg.strokes import arrows, boxed, polylines, sides
-from mt_diagrams.svg.theme import QUIET, SMALL, TEXT, TINY
+from mt_diagrams.svg.theme import QUIET, SCALE, SMALL, TEXT, TINY
 
 LEADING = 0.64  # from one caption line to the next
+FITS = (WIDEST - 2 * MARGIN) / SCALE  # how wide a drawing is shown without being shrunk
 
 
 def captioned(drawing: Diagram, lines: Sequence[str], drop: float) -> Diagram:
@@ -41,6 +44,25 @@ def step(word: str, back: bool = False, under: str = "", least: float = 1.5) -> 
     line = [(half, 0), (-half, 0)] if back else [(-half, 0), (half, 0)]
     drawing = arrows([line]) + label(word, SMALL).translate(0, -0.45)
     return drawing + label(under, SMALL).translate(0, 0.5) if under else drawing
+
+
+def from_left(text: str, size: float, color: Color, bold: bool = False) -> tuple[Diagram, float]:
+    """A line of text that begins at its origin, and how long it is."""
+    width = width_of(text, size, bold=bold)
+    return label(text, size, color, bold=bold).translate(width / 2, 0), width
+
+
+def fitted(text: str, size: float, most: float, bold: bool = False) -> str:
+    """``text``, cut short with an ellipsis where it would be longer than ``most``.
+
+    >>> fitted("a long name", 1.0, 4.0), fitted("short", 1.0, 4.0)
+    ('a long…', 'short')
+    """
+    if width_of(text, size, bold=bold) <= most:
+        return text
+    while text and width_of(text + "…", size, bold=bold) > most:
+        text = text[:-1]
+    return text + "…"
 
 
 def blank(drawing: Diagram) -> Diagram:
@@ -125,6 +147,43 @@ def ruled(
 def row(parts: Sequence[Diagram], gaps: float) -> Diagram:
     """Diagrams from left to right, origins level, ``gaps`` apart."""
     return rows([parts], gaps)[0]
+
+
+def wrapped(groups: Sequence[Sequence[Diagram]], gaps: float, between: float = 0.9) -> Diagram:
+    """Diagrams from left to right, in as many rows as they need to be shown at full size.
+
+    So that no text is shrunk until it cannot be read.
+
+    Args:
+        groups: what stays together in a row.
+        gaps: between neighbours.
+        between: one row and the next.
+    """
+    for count in range(1, len(groups) + 1):
+        breaks = combinations(range(1, len(groups)), count - 1)
+        ways = [_lines(groups, gaps, (0, *some, len(groups))) for some in breaks]
+        lines = min(ways, key=_widest)  # of as many rows, those that are most alike
+        if _widest(lines) <= FITS:
+            break
+    return under(lines, between)
+
+
+def under(lines: Sequence[Diagram], between: float = 0.9) -> Diagram:
+    """Rows one beneath the other, their middles in line."""
+    drawn, y = [], 0.0
+    for line in lines:
+        left, top, right, bottom = sides(line)
+        drawn.append(line.translate(-(left + right) / 2, y - top))
+        y += bottom - top + between
+    return concat(drawn)
+
+
+def _lines(groups: Sequence[Sequence[Diagram]], gaps: float, at: Sequence[int]) -> list[Diagram]:
+    return [row([part for group in groups[a:b] for part in group], gaps) for a, b in pairwise(at)]
+
+
+def _widest(lines: Sequence[Diagram]) -> float:
+    return max(line.get_envelope().width for line in lines)
 
 
 def rows(lines: Sequence[Sequence[Diagram]], gaps: float) -> list[Diagram]:

@@ -78,6 +78,15 @@ def common_shape(who: str, a: Shape, b: Shape) -> Shape:
     return tuple(y if x == 1 else x for x, y in zip(left, right, strict=True))
 
 
+def of_operand(at: tuple[int, ...], shape: Shape) -> tuple[int, ...]:
+    """Which element of an operand of ``shape`` stands at an index of what it broadcasts to.
+
+    >>> of_operand((1, 3, 2), (4, 1))
+    (3, 0)
+    """
+    return tuple(0 if n == 1 else i for i, n in zip(at[len(at) - len(shape) :], shape, strict=True))
+
+
 def matmul_shape(who: str, a, b) -> MatmulShape:
     """The sizes of ``a @ b``.
 

@@ -39,7 +39,19 @@ def values_of(who: str, *operands) -> list[np.ndarray]:
     for operand in operands:
         if not hasattr(operand, "shape"):
             raise TypeError(f"{who}: values=True needs operands that hold numbers, not shapes")
-    return [np.asarray(getattr(x, "detach", lambda x=x: x)(), dtype=float) for x in operands]
+    return [real_values(who, operand) for operand in operands]
+
+
+def real_values(who: str, thing) -> np.ndarray:
+    """The numbers in a tensor or an array, or in what makes one.
+
+    Raises:
+        TypeError: if they are complex: a cell has room for one part, and would hide the other.
+    """
+    array = np.asarray(getattr(thing, "detach", lambda: thing)())
+    if np.iscomplexobj(array):
+        raise TypeError(f"{who}: {array.dtype} values are complex, and only real ones are drawn")
+    return array.astype(float)
 
 
 def matrix_of(values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from mt_diagrams.svg import theme
 from mt_diagrams.svg.palette import aqua, grey, papaya
 
 PALETTE = (
-    (theme.INK, Color("#eceae3")),
+    (theme.INK, Color("#f3f1ea")),
     (theme.QUIET, Color("#b4bac0")),
     (theme.THREAD, Color("#838b92")),
     (theme.FAINT, Color("#444b52")),
@@ -23,15 +23,20 @@ PALETTE = (
     (theme.PAPAYA_INK, Color("#ffb454")),
     (theme.AQUA_INK, Color("#84d0df")),
     (theme.PAPAYA_TINT, Color("#47341a")),
-    (theme.AQUA_TINT, Color("#0f3743")),
-    (theme.LILAC, Color("#5f5494")),
-    (theme.STONE, Color("#55534e")),
-    (papaya, Color("#965400")),
-    (aqua, Color("#27687a")),
+    (theme.AQUA_TINT, Color("#0d3350")),
+    (theme.CORAL, Color("#801a62")),
+    (theme.CORAL_TINT, Color("#371a31")),
+    (theme.LIME, Color("#0a4a1c")),
+    (theme.LIME_TINT, Color("#12281a")),
+    (theme.LILAC, Color("#7a22e8")),
+    (theme.LILAC_TINT, Color("#2b1c4a")),
+    (theme.STONE, Color("#6c6c66")),
+    (papaya, Color("#b84c00")),
+    (aqua, Color("#0b6cb0")),
     (grey, Color("#5a5f64")),
 )
 _TABLE = {light.hex_l: dark for light, dark in PALETTE}
-GROUND = 0.115  # the luminance up to which pale ink has its contrast
+GROUND = 0.15  # the luminance up to which pale ink has its contrast
 
 
 def luminance(color: Color) -> float:
@@ -50,7 +55,7 @@ def darkened(color: Color) -> Color:
     Colours outside the palette, such as a reader's own, keep their hue and are made deep enough.
 
     >>> darkened(papaya).hex_l, darkened(Color("#00ff00")).hex_l != "#00ff00"
-    ('#965400', True)
+    ('#b84c00', True)
     """
     if color.hex_l in _TABLE:
         return _TABLE[color.hex_l]

@@ -10,6 +10,7 @@ from colour import Color
 
 from mt_diagrams.svg.browser import converted
 from mt_diagrams.svg.dark import darkened
+from mt_diagrams.svg.image import image
 from mt_diagrams.svg.lettering import FAMILIES
 from mt_diagrams.svg.marks import Extent, Mark, clean, elements_of, extent_of, number
 from mt_diagrams.svg.render import NORMAL, marks_of
@@ -61,7 +62,8 @@ class Figure:
         title: one line, which is also its ``repr``.
         desc: what it shows, in words, for a reader who cannot see it.
 
-    In a notebook it shows as SVG.  The SVG is the same, to the byte, every time.
+    In a notebook it shows as an image, its title and description as the words for it.  The SVG is
+    the same, to the byte, every time.
 
     >>> from mt_diagrams import matrix
     >>> figure = Figure(matrix(2, 3), "(2, 3)", "A matrix of 2 rows and 3 columns.")
@@ -96,8 +98,18 @@ class Figure:
         marks = [mark.recoloured(_dark_style) for mark in self.marks] if dark else self.marks
         return card(marks, self.title, self.desc, room=room, dark=dark)
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+    @property
+    def words(self) -> str:
+        """What it shows, in words alone: the title and the description."""
+        return f"{self.title}. {self.desc}"
+
+    @property
+    def html(self) -> str:
+        """The figure as an image in HTML, for a page or a widget."""
+        return image(self.svg, self.words)
+
+    def _repr_html_(self) -> str:
+        return self.html
 
     def __repr__(self) -> str:
         return f"<Figure: {self.title}>"

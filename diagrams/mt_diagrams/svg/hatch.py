@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from chalk import concat, empty
+from chalk import empty
 from chalk.types import Diagram
 from colour import Color
 
-from mt_diagrams.svg.strokes import Point, box, polygons, polylines
+from mt_diagrams.svg.strokes import Point, polylines
 from mt_diagrams.svg.theme import INK
 
 SPACING = 0.38
@@ -32,13 +32,6 @@ def hatched(rects: Iterable[Rect], texture: str, color: Color = INK) -> Diagram:
         return empty()
     lines = [line for rect in rects for line in _lines(rect, texture)]
     return polylines(lines).line_color(color).line_width(0.06)
-
-
-def swatch(color: Color, texture: str, width: float = 1.1, height: float = 0.6) -> Diagram:
-    """A sample of an area, centred on its origin, for a legend."""
-    x, y = width / 2, height / 2
-    area = polygons([box(-x, -y, width, height)]).fill_color(color)
-    return concat([area, hatched([(-x, -y, x, y)], texture)])
 
 
 def _lines(rect: Rect, texture: str) -> list[list[Point]]:

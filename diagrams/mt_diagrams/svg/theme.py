@@ -31,6 +31,11 @@ AQUA_INK = Color("#1b6676")
 PAPAYA_TINT = Color("#ffe3b8")  # and light enough to mean "only a copy"
 AQUA_TINT = Color("#d9eef2")
 
-# The other two uses of memory.
-LILAC = Color("#b9addf")  # what is made going backward
-STONE = Color("#c9c6bf")  # workspace
+# The other roles, see roles.py; each apart from all the rest for every kind of colour vision.
+CORAL = Color("#f26b5e")
+CORAL_TINT = Color("#fbdcd8")
+LIME = Color("#bdf09c")
+LIME_TINT = Color("#ebfae1")
+LILAC = Color("#c47cf6")
+LILAC_TINT = Color("#efe0fc")
+STONE = Color("#a9a99b")
