@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import TypeVar, cast
+
+Operation = TypeVar("Operation", bound=Callable)
 
 OURS = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction"}
 NOT_TAKEN = ("dtype", "out")
 NAMES = frozenset((*OURS, *NOT_TAKEN))
 
 
-def numpy_names(operation: Callable) -> Callable:
+def numpy_names(operation: Operation) -> Operation:
     """``operation``, which takes ``axis``, ``keepdims`` and ``ddof`` too, as PyTorch's do.
 
     So ``np.sum(x)`` can be answered, which calls ``x.sum(axis=None, out=None)``.
@@ -26,7 +29,7 @@ def numpy_names(operation: Callable) -> Callable:
             return operation(*args, **given)
         return operation(*args, **_translated(operation.__name__, given))
 
-    return called
+    return cast(Operation, called)
 
 
 def _translated(name: str, given: dict) -> dict:

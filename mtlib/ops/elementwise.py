@@ -22,6 +22,7 @@ of tensors (:mod:`mtlib.methods`), and how ``fuse`` writes it in a loop.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from mtlib.ops.operands import operands
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor
 
+Operand: TypeAlias = Tensor | np.ndarray | np.generic | float
 OPERATIONS: dict[type[Function], Callable] = {}  # what users call, by the Function behind it
 
 
@@ -87,7 +89,7 @@ class Map(Elementwise):
     kind = "map"
 
     @classmethod
-    def operation(cls) -> Callable[..., Tensor]:
+    def operation(cls) -> Callable[[Operand], Tensor]:
         """What users call: it makes a tensor of what it is given, and applies this Function."""
 
         def call(a) -> Tensor:
@@ -110,7 +112,7 @@ class Zip(Elementwise):
     kind = "zip"
 
     @classmethod
-    def operation(cls) -> Callable[..., Tensor]:
+    def operation(cls) -> Callable[[Operand, Operand], Tensor]:
         """What users call: it makes operands of what it is given, and applies this Function."""
 
         def call(a, b) -> Tensor:
