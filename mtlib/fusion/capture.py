@@ -16,7 +16,7 @@ import numpy as np
 
 from mtlib.autograd import Function, run_forward
 from mtlib.checks import Integers
-from mtlib.fused.products import MatMul
+from mtlib.fused.matmul import MatMul
 from mtlib.fusion.arguments import Place, labelled
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES

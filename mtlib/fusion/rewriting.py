@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 from mtlib import naive
 from mtlib.autograd import Function
-from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
-from mtlib.fused.dot_product_attention import Attention
-from mtlib.fused.normalization import LayerNorm
-from mtlib.fused.products import Linear, matmul
+from mtlib.fused.attention import Attention
+from mtlib.fused.cross_entropy import CrossEntropy
+from mtlib.fused.layer_norm import LayerNorm
+from mtlib.fused.linear import Linear
+from mtlib.fused.matmul import matmul
+from mtlib.fused.softmax import LogSoftmax, Softmax
 
 
 def _linear(x, weight, bias):

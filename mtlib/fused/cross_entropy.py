@@ -1,59 +1,18 @@
-"""softmax and what is made of it, fused: each row is brought in once and sent back once."""
+"""Cross entropy, fused: the logarithms of the chances are never written down."""
 
 from __future__ import annotations
 
 from math import nan
 
 from mtlib.autograd import Function
-from mtlib.checks import class_dim, cross_entropy_operands, row_operand
-from mtlib.kernels.rows import cross_entropy as entropy
-from mtlib.kernels.rows import softmax as kernels
+from mtlib.checks import class_dim, cross_entropy_operands
+from mtlib.kernels.rows import cross_entropy as kernels
 from mtlib.kernels.rows.strips import per_row
 from mtlib.kernels.strided.reduce import total
 from mtlib.layout import expand
-from mtlib.ops.aliases import numpy_names
 from mtlib.runtime.ledger import Recording
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import Tensor, empty_like
-
-
-class _OfRows(Function):
-    """softmax or its logarithm; the result is all that backward needs."""
-
-    logarithm: bool
-
-    @staticmethod
-    def forward(ctx, x, dim):
-        function, y = ctx.function, empty_like(x, ctx.function.name)
-        ctx.dims = (dim,) if x.ndim else ()  # a scalar is a row of one element
-        layouts, arrays = (y.layout, x.layout), (y.storage, x.storage)
-        kernels.softmax(function.name, ctx.dims, layouts, *arrays, function.logarithm)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx, d):
-        (y,), function = ctx.saved_tensors, ctx.function
-        name = f"{function.name}_backward"
-        with Recording(name, "fused", (y, d)) as recording:
-            dx = empty_like(y, name)
-            layouts = (dx.layout, y.layout, d.layout)
-            arrays = (dx.storage, y.storage, d.storage)
-            kernels.softmax_backward(name, ctx.dims, layouts, *arrays, function.logarithm)
-            recording.finish([dx], (), (2 * y.size, y.size))
-        return dx, None
-
-
-class Softmax(_OfRows):
-    """y = eˣ / Σ eˣ, dx = y (d - Σ d y)"""
-
-    name, logarithm = "softmax", False
-
-
-class LogSoftmax(_OfRows):
-    """y = x - ln Σ eˣ, dx = d - eʸ Σ d"""
-
-    name, logarithm = "log_softmax", True
 
 
 class CrossEntropy(Function):
@@ -74,7 +33,7 @@ class CrossEntropy(Function):
         losses = Tensor(allocate(labels.shape, dtype, name, role=role), largest.layout)
         arrays = (x.storage, labels.reshape(-1), *(t.storage for t in (losses, largest, totals)))
         layouts = (x.layout, per_row(losses.layout, x.shape, (dim,)))
-        entropy.cross_entropy(name, (dim,), layouts, *arrays)
+        kernels.cross_entropy(name, (dim,), layouts, *arrays)
         ctx.save_for_backward(x, largest, totals)
         ctx.labels, ctx.dim, ctx.each = labels, dim, reduction == "none"
         ctx.factor = dtype.type(1 / count if reduction == "mean" else 1)
@@ -95,7 +54,7 @@ class CrossEntropy(Function):
             slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
             layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
             arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))
-            entropy.cross_entropy_backward(
+            kernels.cross_entropy_backward(
                 name, dims, layouts, *arrays, largest.storage, totals.storage, ctx.factor
             )
             recording.finish([dx], (), (x.size + 4 * labels.size, x.size))
@@ -105,36 +64,6 @@ class CrossEntropy(Function):
     def traffic(ctx, inputs, output):
         (x,), rows = inputs, ctx.labels.size
         return x.size + rows, output.size + 2 * rows
-
-
-# --- As they are called ---------------------------------------------------------------------------
-
-
-@numpy_names
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """y = eˣ / Σ eˣ along ``dim``: positive numbers that add up to 1.
-
-    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
-
-    >>> import mtlib
-    >>> softmax(mtlib.tensor([[0.0, 0.0], [1000.0, 0.0]]), 1)
-    tensor([[0.5, 0.5],
-            [1. , 0. ]])
-    """
-    return Softmax.apply(*row_operand(x, dim, "softmax"))
-
-
-@numpy_names
-def log_softmax(x: Tensor, dim: int) -> Tensor:
-    """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
-
-    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
-
-    >>> import mtlib
-    >>> log_softmax(mtlib.tensor([0.0, 1000.0]), 0)
-    tensor([-1000.,     0.])
-    """
-    return LogSoftmax.apply(*row_operand(x, dim, "log_softmax"))
 
 
 def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:

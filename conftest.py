@@ -4,6 +4,10 @@ import os
 
 from hypothesis import settings
 
+# Before pytest imports the files of mtlib one by one, for their doctests: it would set each as an
+# attribute of its package, and `mtlib.fused.softmax` would be a module and no function.
+import mtlib  # noqa: F401
+
 # The same examples on every machine, so that what fails in CI fails at home. No deadline: the
 # first example of a kernel compiles it.
 settings.register_profile("suite", derandomize=True, deadline=None)

@@ -1,4 +1,4 @@
-"""Normalization, fused: each row is brought in once and sent back once."""
+"""Layer normalization, fused: each row is brought in once and sent back once."""
 
 from __future__ import annotations
 
