@@ -58,8 +58,8 @@ def _make_forward(each):
             first, last = share(part, len(space), strips)
             for t in range(first, last):
                 near = x[row(t, strips, 1, along)] if in_place(runs, 1, along) else space[part][0]
-                if not in_place(runs, 1, along):
-                    fetch(near, x, t, strips, runs, 1)
+                if not in_place(runs, 1, along):  # x may be one that nothing can be written to
+                    fetch(space[part][0], x, t, strips, runs, 1)
                 _forward(near, most, total, loss, along)
                 start, step = start_of_row(t, strips, 2), runs[2, -1]
                 for j in range(rows_in(t, strips, runs, along)):

@@ -178,7 +178,7 @@ def _make_backward(each):
                     fetch(near, x, t, strips, runs, 2)
                 slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
                 if not in_place(runs, 3, along):
-                    fetch(slope, d, t, strips, runs, 3)
+                    fetch(space[part][1], d, t, strips, runs, 3)
                 recall(mean, means, t, strips, runs, 4, along)
                 recall(rest, rests, t, strips, runs, 4, along)
                 recall(scale, scales, t, strips, runs, 4, along)

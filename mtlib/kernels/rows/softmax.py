@@ -97,7 +97,7 @@ def _make_backward(each):
                 fetch(near, y, t, strips, runs, 2)
                 slope = d[row(t, strips, 3, along)] if in_place(runs, 3, along) else space[part][1]
                 if not in_place(runs, 3, along):
-                    fetch(slope, d, t, strips, runs, 3)
+                    fetch(space[part][1], d, t, strips, runs, 3)
                 if logarithm:
                     _log_softmax_backward(near, slope, totals, lost, along)
                 else:
