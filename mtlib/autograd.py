@@ -247,14 +247,18 @@ class Function:
     argument of ``forward``, None for those that have none.
 
     ``name`` and ``kind`` are how the ledger enters it.  A Function that runs a kernel of its own
-    says in ``traffic`` how many elements the kernel loads and stores.
+    says in ``traffic`` how many elements the kernel loads and stores; and in ``decompose``, a
+    static method that gets the arguments of forward and no context, what it computes in operations
+    that ``fuse`` can take apart.
     """
 
     name: str
     kind = "fused"
+    decompose: Callable | None = None
 
     def __init_subclass__(cls) -> None:
         cls.name = cls.__dict__.get("name", cls.__name__)
+        cls.decompose = cls.__dict__.get("decompose")  # another forward computes something else
 
     @staticmethod
     def forward(ctx: Context, *arguments):

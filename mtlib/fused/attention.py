@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import attention_operands
 from mtlib.kernels.attention import attention as kernels
@@ -27,6 +28,7 @@ class Attention(Function):
     """
 
     name = "attention"
+    decompose = staticmethod(naive.attention)
 
     @staticmethod
     def forward(ctx, q, k, v, mask, causal, scale):

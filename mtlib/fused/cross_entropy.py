@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import class_dim, cross_entropy_operands
 from mtlib.kernels.rows import cross_entropy as kernels
@@ -64,6 +65,10 @@ class CrossEntropy(Function):
     def traffic(ctx, inputs, output):
         (x,), rows = inputs, ctx.labels.size
         return x.size + rows, output.size + 2 * rows
+
+    @staticmethod
+    def decompose(x, labels, dim, reduction):
+        return naive.cross_entropy(x, labels, reduction)
 
 
 def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:

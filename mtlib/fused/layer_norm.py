@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import layer_norm_operands
 from mtlib.kernels.rows import layer_norm as kernels
@@ -64,6 +65,10 @@ class LayerNorm(Function):
     def traffic(ctx, inputs, output):
         rows = prod(output.shape[: ctx.dims[0]])
         return sum(t.size for t in inputs), output.size + 3 * rows
+
+    @staticmethod
+    def decompose(x, weight, bias, dims, eps):
+        return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
 
 
 @lru_cache

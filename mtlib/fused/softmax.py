@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import row_operand
 from mtlib.kernels.rows import softmax as kernels
@@ -41,12 +42,14 @@ class Softmax(_OfRows):
     """y = eˣ / Σ eˣ, dx = y (d - Σ d y)"""
 
     name, logarithm = "softmax", False
+    decompose = staticmethod(naive.softmax)
 
 
 class LogSoftmax(_OfRows):
     """y = x - ln Σ eˣ, dx = d - eʸ Σ d"""
 
     name, logarithm = "log_softmax", True
+    decompose = staticmethod(naive.log_softmax)
 
 
 @numpy_names

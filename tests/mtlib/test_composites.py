@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mtlib
+from mtlib.kernels.rows.softmax import softmax as rows_of_softmax
+from mtlib.tensor import empty_like
 
 from .composites import TABLE, Composite, Of
 from .fused_programs import check as check_fused
@@ -300,6 +302,51 @@ def test_fused_by_fuse(row, module, dtype, layout, plain):
     units = row.units * np.finfo(dtype).eps
     check_fused(
         lambda *tensors: function(*filled(call, tensors)) * 2, arrays, rtol=units, atol=units
+    )
+
+
+def _whole(ctx, x):
+    """A kernel that fuse has never seen."""
+    y = empty_like(x, "whole")
+    rows_of_softmax("whole", (0,), (y.layout, x.layout), y.storage, x.storage, False)
+    return y
+
+
+UNKNOWN = {
+    "a kernel": _whole,
+    "NumPy": lambda ctx, x: mtlib.from_numpy(np.exp(x.numpy())),
+    "the storage": lambda ctx, x: mtlib.from_numpy(np.exp(x.storage)),
+    "an element": lambda ctx, x: x * float(x.storage[0]),
+    "its size": lambda ctx, x: x * x.storage.size,
+}
+
+
+def function_of(forward, **parts) -> type[mtlib.Function]:
+    return type("Whole", (mtlib.Function,), {"forward": staticmethod(forward), **parts})
+
+
+@nojit
+@pytest.mark.parametrize("forward", UNKNOWN.values(), ids=UNKNOWN)
+def test_fuse_says_what_a_function_that_it_does_not_know_lacks(forward):
+    whole, x = function_of(forward), mtlib.ones(3)
+    with pytest.raises(TypeError) as caught:
+        mtlib.fuse(lambda x: whole.apply(x) * 2)(x)
+    assert str(caught.value) == (
+        "fuse: Whole.forward computes with values, and while a program is read there are none; "
+        "write it from operations of mtlib, or give Whole a decompose that does"
+    )
+    assert whole.apply(x).shape == (3,)  # and runs as before
+
+
+@nojit
+def test_with_a_decompose_it_is_fused(plain):
+    whole = function_of(_whole, decompose=staticmethod(lambda x: mtlib.naive.softmax(x, 0)))
+    fused = mtlib.fuse(lambda x: whole.apply(x) * 2)
+    np.testing.assert_allclose(fused(mtlib.zeros(4)), np.full(4, 0.5))
+    assert len(fused.schedule.steps) == 1
+    inherits = type("Inherits", (whole,), {"forward": staticmethod(lambda ctx, x: x * 3)})
+    np.testing.assert_allclose(
+        mtlib.fuse(lambda x: inherits.apply(x))(mtlib.ones(4)), np.full(4, 3)
     )
 
 
