@@ -31,7 +31,7 @@ class LayerNorm(Function):
         name, dtype = "layer_norm", x.dtype
         y = empty_like(x, name)
         numbers = [Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(3)]
-        w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
+        w, b = or_number(weight, 1, dtype), or_number(bias, 0, dtype)
         affine = (expand(t.layout, x.shape) for t in (w, b))
         layouts = (y.layout, x.layout, per_row(numbers[0].layout, x.shape, dims), *affine)
         arrays = (t.storage for t in (y, x, *numbers, w, b))
@@ -45,7 +45,7 @@ class LayerNorm(Function):
         x, weight, *numbers = ctx.saved_tensors
         name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
         shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
-        w = _or_number(weight, 1, dtype)
+        w = or_number(weight, 1, dtype)
         with Recording(name, "fused", [t for t in (x, d, weight) if t is not None]) as recording:
             dx = empty_like(x, name)
             dw, db = (
@@ -76,7 +76,7 @@ def _number(value: float, dtype: np.dtype) -> Tensor:
     return Tensor(np.full(1, value, dtype), contiguous(()))
 
 
-def _or_number(x: Tensor | None, value: float, dtype: np.dtype) -> Tensor:
+def or_number(x: Tensor | None, value: float, dtype: np.dtype) -> Tensor:
     """``x``, or if it was not given the number that does nothing."""
     return _number(value, dtype) if x is None else x
 

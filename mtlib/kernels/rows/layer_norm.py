@@ -26,9 +26,7 @@ from mtlib.kernels.rows.lanes import (
     sums_less,
 )
 from mtlib.kernels.rows.strips import RowKernel, fetch, in_place, keep, recall, row, send, share
-from mtlib.kernels.strided.walk import start_of_row
-
-STRIPS = 32  # added up for dw and db one after the other, before what rounding takes is kept
+from mtlib.kernels.rows.totals import STRIPS, accumulate, accumulate_product, add_up, collect
 
 
 @inlined
@@ -71,30 +69,6 @@ def _forward(y, x, w, b, mean, rest, scale, lost, length, eps, along):
 def _normalize(y, x, mean, rest, scale, along):
     """``y = (x - mean - rest) · scale``"""
     _normal(scale, along, y, x, mean, rest, scale)
-
-
-@compiled_step
-def _accumulate(sums, d):
-    """``sums += d``"""
-    full_vectors()
-    for i in places(d):
-        sums[i] += d[i]
-
-
-@compiled_step
-def _accumulate_product(sums, d, x):
-    """``sums += d · x``"""
-    full_vectors()
-    for i in range(np.uint64(min(len(d), len(x)))):  # a row in place is shorter than a strip
-        sums[i] += d[i] * x[i]
-
-
-@compiled_step
-def _add_up(totals, lost, sums):
-    """``totals += sums``, which begin anew."""
-    for i in places(totals):
-        totals[i], lost[i] = add_block(totals[i], lost[i], sums[i])
-        sums[i] = 0
 
 
 @inlined
@@ -184,39 +158,20 @@ def _make_backward(each):
                 recall(scale, scales, t, strips, runs, 4, along)
                 _normalize(near, far, mean, rest, scale, along)
                 if len(dw) > 0:
-                    _accumulate_product(dw_sums, slope, near)
+                    accumulate_product(dw_sums, slope, near)
                 if len(db) > 0:
-                    _accumulate(db_sums, slope)
+                    accumulate(db_sums, slope)
                 if (t - first) % STRIPS == STRIPS - 1 or t == last - 1:
-                    _add_up(dw_totals, dw_lost, dw_sums)
-                    _add_up(db_totals, db_lost, db_sums)
+                    add_up(dw_totals, dw_lost, dw_sums)
+                    add_up(db_totals, db_lost, db_sums)
                 _backward(near, slope, w, scale, level, slant, lost, length, along)
                 send(dx, near, t, strips, runs, 1, along)
         if len(dw) > 0:
-            _collect(dw, space, 2, runs, 6, along)
+            collect(dw, space, 2, runs, 6, along)
         if len(db) > 0:
-            _collect(db, space, 5, runs, 6, along)
+            collect(db, space, 5, runs, 6, along)
 
     return loop
-
-
-@compiled_step
-def _collect(out, space, which, runs, operand, along):
-    """Add up the sums of all threads and, across, of all lanes; store them where they belong."""
-    totals, width, step = space[0][which], runs[0, -1], runs[operand, -1]
-    for part in range(1, len(space)):
-        for i in range(len(totals)):
-            totals[i] += space[part, which, i]
-    for run in range(runs[0, 0]):
-        at = start_of_row(run, runs, operand)
-        if along:
-            for i in range(width):
-                out[at + i * step] = totals[run * width + i]
-        else:
-            total = lost = out.dtype.type(0)
-            for j in range(width):
-                total, lost = add_block(total, lost, totals[run * width + j])
-            out[at] = total
 
 
 # Operands: (y, x, the numbers of each row, weight, bias), and (dx, x, d, the numbers of each row,
