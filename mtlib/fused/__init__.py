@@ -9,6 +9,7 @@ from mtlib.fused.cross_entropy import cross_entropy
 from mtlib.fused.layer_norm import layer_norm
 from mtlib.fused.linear import linear
 from mtlib.fused.matmul import matmul
+from mtlib.fused.rms_norm import rms_norm
 from mtlib.fused.softmax import log_softmax, softmax
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "linear",
     "log_softmax",
     "matmul",
+    "rms_norm",
     "softmax",
 ]

@@ -163,6 +163,21 @@ def normalized(draw, most: int):
     return Of(shape), ending, weight, bias, EPS
 
 
+def _rms_norm(a, shape, weight=None, eps=None):
+    dims = tuple(range(-len(np.atleast_1d(shape)), 0))
+    n = max(1, prod(a.shape[d] for d in dims))
+    eps = np.finfo(a.dtype).eps if eps is None else eps
+    normal = a / np.sqrt((a * a).sum(dims, keepdims=True) / n + eps)
+    return normal * (1 if weight is None else weight)
+
+
+@st.composite
+def scaled(draw, most: int):
+    """An operand, the shape to normalize over, and perhaps a weight."""
+    x, ending, weight, _, eps = draw(normalized(most))
+    return x, ending, weight, eps
+
+
 # --- attention ------------------------------------------------------------------------------------
 
 
@@ -282,6 +297,18 @@ TABLE = [
             (Of((m, k)), Of((k, n)))
             for m, k, n in ((65, 70, 67), (1, 300, 200), (257, 3, 129), (100, 100, 1))
         ),
+    ),
+    Composite(
+        "rms_norm",
+        _rms_norm,
+        (Of((4, 6)), 6, Of((6,)), 1e-5),
+        scaled,
+        tuple(
+            (Of(shape), shape[1:], Of(shape[1:]))
+            for shape in ((301, 77), (5, 1030), (1030, 5), (65, 300))
+        ),
+        units=400,
+        cuts=strips_or_smaller,
     ),
     Composite("softmax", _softmax, (Of((4, 6)), 0), rows_along, LARGE_ROWS, cuts=strips_or_smaller),
 ]
