@@ -18,6 +18,7 @@ CHAPTERS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
 LAB_FLAGS ?=
 QUICK := # on the command line only
 ONLY := # so is this
+NAME := # likewise
 
 VENV_PYTHON := .venv/bin/python
 
@@ -34,7 +35,7 @@ ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.venv/home
 endif
 
-.PHONY: help setup lab test test-pythons notebooks pull figures bench format lock clean
+.PHONY: help setup lab test test-pythons notebooks chapter pull figures bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,11 +58,11 @@ lab: setup ## open the first chapter in JupyterLab (LAB_FLAGS=--no-browser and t
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
 # A reader's own Jupyter and IPython settings and start-up files must not change what is computed.
-test notebooks: export IPYTHONDIR := $(CURDIR)/.venv/ipython
-test notebooks: export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/jupyter
-test notebooks: export JUPYTER_DATA_DIR := $(CURDIR)/.venv/jupyter
-test notebooks: export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/jupyter/runtime
-test notebooks: export NUMBA_DISABLE_JIT := 0
+test notebooks chapter: export IPYTHONDIR := $(CURDIR)/.venv/ipython
+test notebooks chapter: export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/jupyter
+test notebooks chapter: export JUPYTER_DATA_DIR := $(CURDIR)/.venv/jupyter
+test notebooks chapter: export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/jupyter/runtime
+test notebooks chapter: export NUMBA_DISABLE_JIT := 0
 
 # What may differ between versions of Python: figures, stored outputs, messages, what reads source.
 QUICK_TESTS := tests/test_architecture.py tests/test_readme.py tests/mt_diagrams tests/notebooks \
@@ -96,6 +97,9 @@ test-pythons: setup ## the same on every supported Python found, each in a copy 
 
 notebooks: setup ## run every notebook's .md again and store the outputs in its .ipynb
 	$(VENV_PYTHON) scripts/notebooks.py build
+
+chapter: setup ## begin a chapter: NAME=07_fuse_what_surrounds
+	@$(VENV_PYTHON) scripts/chapter.py '$(NAME)'
 
 pull: setup ## bring cells that were edited in an .ipynb alone over to its .md
 	$(VENV_PYTHON) scripts/notebooks.py pull

@@ -247,16 +247,20 @@ class Function:
     argument of ``forward``, None for those that have none.
 
     ``name`` and ``kind`` are how the ledger enters it.  A Function that runs a kernel of its own
-    says in ``traffic`` how many elements the kernel loads and stores.  So it does for backward in
-    ``backward_traffic``, and is entered then too; most are made of operations, which are entered.
+    says in ``traffic`` how many elements the kernel loads and stores; so it does for backward in
+    ``backward_traffic``, and is entered then too (most are made of operations, which are entered);
+    and in ``decompose``, which gets the arguments of forward and no context, what it computes in
+    operations that ``fuse`` can take apart.
     """
 
     name: str
     kind = "fused"
     backward_traffic: Callable[..., tuple[int, int]] | None = None  # (ctx, inputs, gradients)
+    decompose: Callable | None = None
 
     def __init_subclass__(cls) -> None:
         cls.name = cls.__dict__.get("name", cls.__name__)
+        cls.decompose = cls.__dict__.get("decompose")  # another forward computes something else
 
     @staticmethod
     def forward(ctx: Context, *arguments):

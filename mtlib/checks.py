@@ -161,7 +161,26 @@ def layer_norm_operands(
     >>> dims
     (1, 2)
     """
-    name = "layer_norm"
+    return _norm_operands("layer_norm", x, normalized_shape, weight, bias, eps)
+
+
+def rms_norm_operands(
+    x: Tensor, normalized_shape, weight: Tensor | None, eps: float | None
+) -> tuple[Tensor, Tensor | None, Shape, float]:
+    """``x`` and ``weight`` as tensors of one dtype, the dimensions to normalize over, and eps.
+
+    >>> import mtlib
+    >>> *_, dims, eps = rms_norm_operands(mtlib.ones(2, 4, 3), 3, None, None)
+    >>> dims, eps == 2.0**-52
+    ((2,), True)
+    """
+    least = 0 if eps is None else eps
+    x, weight, _, dims = _norm_operands("rms_norm", x, normalized_shape, weight, None, least)
+    return x, weight, dims, float(np.finfo(x.dtype).eps) if eps is None else eps
+
+
+def _norm_operands(name: str, x: Tensor, normalized_shape, weight, bias, eps: float):
+    """The operands of a normalization, as :func:`layer_norm_operands` says."""
     given = {"weight": weight, "bias": bias}
     given = {"x": x} | {what: value for what, value in given.items() if value is not None}
     for what, value in given.items():

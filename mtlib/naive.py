@@ -15,6 +15,7 @@ from mtlib.checks import (
     layer_norm_operands,
     linear_operands,
     matmul_operands,
+    rms_norm_operands,
     row_operand,
 )
 from mtlib.make import arange
@@ -163,6 +164,29 @@ def layer_norm(
     normal = off / (variance + float(eps)).sqrt()  #   (…, c)  reads 2r, r and 2n, writes r, r and n
     scaled = normal if weight is None else normal * weight  # reads 2n, writes n
     return scaled if bias is None else scaled + bias  #         reads 2n, writes n
+
+
+def rms_norm(
+    x: Tensor, normalized_shape, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / √(mean x² + eps) · weight, over the last dimensions of ``x``.
+
+    ``normalized_shape``, an integer or several, is how they must end; ``weight`` has that shape.
+    ``eps`` is that of the dtype unless given.  Raises ``ValueError`` where shapes do not fit or
+    ``eps`` is negative.
+
+    Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019.
+
+    >>> import mtlib
+    >>> mtlib.naive.rms_norm(mtlib.tensor([[3.0, 4.0, 0.0, 0.0]]), 4)
+    tensor([[1.2, 1.6, 0. , 0. ]])
+    """
+    x, weight, dims, eps = rms_norm_operands(x, normalized_shape, weight, eps)
+    # Of n elements in r rows:
+    squares = x * x  #                               (…, c)  reads 2n, writes n
+    mean = squares.mean(dims, keepdim=True)  #       (…, 1)  reads n and 2r, writes r and r
+    normal = x / (mean + float(eps)).sqrt()  #       (…, c)  reads 2r, r and 2n, writes r, r and n
+    return normal if weight is None else normal * weight  #  reads 2n, writes n
 
 
 def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = None) -> Tensor:

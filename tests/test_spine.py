@@ -12,7 +12,7 @@ README = (MTLIB / "README.md").read_text(encoding="utf-8")
 SPINE = [
     *("layout.py", "kernels/plain.py", "kernels/functions/scalars.py", "tensor.py", "autograd.py"),
     *("ops/views.py", "ops/operands.py", "ops/elementwise.py", "ops/maps.py", "ops/zips.py"),
-    *("ops/reductions.py", "naive.py", "fused/products.py"),
+    *("ops/reductions.py", "naive.py", "fused/matmul.py"),
 ]
 MOST_LINES = 1600
 DOORS = [

@@ -16,12 +16,11 @@ import numpy as np
 
 from mtlib.autograd import Function, run_forward
 from mtlib.checks import Integers
-from mtlib.fused.products import MatMul
+from mtlib.fused.matmul import MatMul
 from mtlib.fusion.arguments import Place, labelled
 from mtlib.fusion.graph import Node
 from mtlib.fusion.primitives import PRIMITIVES
 from mtlib.fusion.results import apart
-from mtlib.fusion.rewriting import APART
 from mtlib.layout import Shape, contiguous
 from mtlib.make import full
 from mtlib.ops.maps import Neg
@@ -40,6 +39,10 @@ WRAPPING = frozenset({Neg, Add, Sub, Mul, Pow})
 NOT_OF_NUMPY = frozenset({Where, Maximum, Minimum})
 
 
+class ValuesWanted(TypeError):
+    """The values of a symbol were asked for, and it has none."""
+
+
 @dataclass(frozen=True, eq=False)
 class Nowhere:
     """The storage of a symbol: there is none, so no kernel can be given it by mistake.
@@ -52,6 +55,15 @@ class Nowhere:
     @property
     def dtype(self) -> np.dtype:
         return self.node.dtype
+
+    def __getattr__(self, name: str):
+        raise ValuesWanted(
+            f"fuse: the program looks into the storage of a tensor of shape {self.node.shape} "
+            "while it is read; only shapes are known then, so nothing may depend on values"
+        )
+
+    def __getitem__(self, key):
+        return self.__getattr__("values")
 
 
 class Symbol(Tensor):
@@ -104,7 +116,7 @@ class Symbol(Tensor):
         return self.detach()
 
     def numpy(self):
-        raise TypeError(
+        raise ValuesWanted(
             f"fuse: the program asks for the values of a tensor of shape {self.shape} while it is "
             "read; only shapes are known then, so nothing may depend on values"
         )
@@ -252,15 +264,21 @@ class _Reader:
 
     def __call__(self, function: type[Function], arguments):
         """What stands in for ``function.apply(*arguments)``."""
-        if function in APART:
-            return APART[function](*arguments)
+        if function.decompose is not None:
+            return function.decompose(*arguments)
         arguments = [self.symbol(x) if isinstance(x, Tensor) else x for x in arguments]
         if function in CALLS:
             return function.apply_by(partial(self._call, function), arguments)
         if function in PRIMITIVES:
             return function.apply_by(partial(self._primitive, function), arguments)
-        # Written by a reader from other operations, which are then read one by one.
-        return function.apply_by(run_forward, arguments)
+        try:  # a Function of somebody's own: the operations it is made of are read one by one
+            return function.apply_by(run_forward, arguments)
+        except ValuesWanted:
+            who = function.__name__
+            raise TypeError(
+                f"fuse: {who}.forward computes with values, and while a program is read there are "
+                f"none; write it from operations of mtlib, or give {who} a decompose that does"
+            ) from None
 
     def symbol(self, x: Tensor) -> Symbol:
         """``x``, or if it is a tensor that the program made of numbers, a constant."""

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from .operations import COMPOSITES, attention_weights
+from .composites import REFERENCES, attention_weights
 from .strategies import fill
 
-reference = COMPOSITES["attention"]
+reference = REFERENCES["attention"]
 causal_or_not = pytest.mark.parametrize("causal", [False, True], ids=["all keys", "causal"])
 
 

@@ -219,63 +219,6 @@ VIEWS = [
 ]
 
 
-@np.errstate(invalid="ignore", divide="ignore")
-def _log_softmax(a, dim):
-    off = a - a.max(dim, keepdims=True, initial=-np.inf)
-    return off - np.log(np.exp(off).sum(dim, keepdims=True))
-
-
-def _softmax(a, dim):
-    return np.exp(_log_softmax(a, dim))
-
-
-def _cross_entropy(a, labels, reduction="mean"):
-    dim = min(1, a.ndim - 1)
-    logs = _log_softmax(a, dim)
-    losses = -np.take_along_axis(logs, np.expand_dims(labels, dim), dim).squeeze(dim)
-    return losses if reduction == "none" else getattr(losses, reduction)()
-
-
-def _layer_norm(a, shape, weight=None, bias=None, eps=1e-5):
-    dims = tuple(range(-len(np.atleast_1d(shape)), 0))
-    off = a - a.mean(dims, keepdims=True)
-    normal = off / np.sqrt((off * off).mean(dims, keepdims=True) + eps)
-    return normal * (1 if weight is None else weight) + (0 if bias is None else bias)
-
-
-def _linear(x, weight, bias=0):
-    return x @ weight.T + bias
-
-
-def attention_weights(q, k, mask=None, causal=False, scale=None):
-    """softmax(q kᵀ · scale + mask) in float64; a query that sees no key gives none a weight."""
-    q, k = q.astype(np.float64), k.astype(np.float64)
-    scores = q @ k.swapaxes(-1, -2) * (max(1, q.shape[-1]) ** -0.5 if scale is None else scale)
-    if mask is not None:
-        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
-    if causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
-    largest = scores.max(-1, keepdims=True, initial=-np.inf)
-    powers = np.exp(scores - np.where(np.isneginf(largest), 0, largest))
-    totals = powers.sum(-1, keepdims=True)
-    return powers / np.where(totals == 0, 1, totals)
-
-
-def _attention(q, k, v, mask=None, causal=False, scale=None):
-    return attention_weights(q, k, mask, causal, scale) @ v.astype(np.float64)
-
-
-# Written from the operations above, and fused: the same names in naive and in fused.
-COMPOSITES = {
-    "attention": _attention,
-    "cross_entropy": _cross_entropy,
-    "layer_norm": _layer_norm,
-    "linear": _linear,
-    "log_softmax": _log_softmax,
-    "matmul": np.matmul,
-    "softmax": _softmax,
-}
-
 # Not operations on elements; each is tested in the module that is named, by that name.
 ELSEWHERE = {
     "Function": "test_functions",
@@ -284,10 +227,10 @@ ELSEWHERE = {
     "from_numpy": "test_make",
     "full": "test_make",
     "fuse": "test_fusion",
-    "fused": "test_matmul",
+    "fused": "test_composites",
     "gradcheck": "test_gradcheck",
     "methods": "test_operations",
-    "naive": "test_matmul",
+    "naive": "test_composites",
     "no_grad": "test_autograd",
     "ones": "test_make",
     "rand": "test_make",

@@ -1,4 +1,4 @@
-"""Attention, naive and fused: held together, and against NumPy in float64."""
+"""What is particular to attention: see test_composites for the rest."""
 
 from unittest import mock
 
@@ -11,138 +11,10 @@ import mtlib
 from mtlib.kernels.attention import attention as kernels
 
 from .attention_cases import assert_close, causal_or_not, draw_arrays, gradients, reference
-from .strategies import DTYPES, check_gradient, fill, near, operands, shapes
+from .composites import blocks
+from .strategies import check_gradient, near, operands
 
 both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
-
-
-@st.composite
-def masks(draw, scores):
-    """(mask, array of its values): bools, or numbers with -inf among them; or neither."""
-    kind = draw(st.sampled_from(("none", "bools", "numbers", "a tensor")))
-    shape, seed = draw(near(scores)), draw(st.integers(0, 2**16))
-    if kind == "none":
-        return None, None
-    hidden = np.random.default_rng(seed).random(shape) < 0.4
-    if kind == "bools":
-        array = np.asarray(~hidden)
-        if draw(st.booleans()):
-            array = np.asfortranarray(array)[..., ::-1]
-        return array, array
-    values = np.where(hidden, -np.inf, fill("any", shape, draw(st.sampled_from(DTYPES)), seed))
-    return (mtlib.tensor(values) if kind == "a tensor" else values), values
-
-
-@st.composite
-def problems(draw, dtypes=DTYPES, largest=6, rank=2, least=0):
-    """q, k, v whose batches broadcast, in any layout, and the keyword arguments."""
-    batch = draw(shapes(max_rank=rank, max_size=2, min_size=least))
-    queries, keys, width, depth = (draw(st.integers(least, largest)) for _ in range(4))
-    sizes = (queries, width), (keys, width), (keys, depth)
-    parts = [
-        draw(operands((*draw(near(batch)), *size), draw(st.sampled_from(dtypes)))) for size in sizes
-    ]
-    found = np.broadcast_shapes(*(part.array.shape[:-2] for part in parts))
-    mask, array = draw(masks((*found, queries, keys)))
-    return parts, mask, array, draw(st.booleans())
-
-
-@st.composite
-def cuts(draw):
-    """How the kernels cut the work: into how large blocks, and for how many threads."""
-    queries, keys, threads = (draw(st.integers(1, most)) for most in (4, 4, 3))
-    return mock.patch.multiple(
-        kernels, QUERIES=queries, KEYS=keys, threads_for=lambda work: threads
-    )
-
-
-@both
-@pytest.mark.nojit
-@given(problem=problems(), cut=cuts())
-@settings(max_examples=150)
-def test_forward(module, problem, cut):
-    parts, mask, array, causal = problem
-    with cut:
-        result = module.attention(*(part.tensor for part in parts), mask, causal)
-    arrays = [part.array for part in parts]
-    known = arrays if array is None or array.dtype == bool else [*arrays, array]
-    assert result.dtype == np.result_type(*known)
-    assert_close(result, reference(*arrays, array, causal))
-
-
-@both
-@pytest.mark.nojit
-@given(problem=problems((np.float64,), largest=3, rank=1, least=1), cut=cuts())
-@settings(max_examples=25)
-def test_backward(module, problem, cut):
-    parts, mask, _, causal = problem
-    with cut:
-        check_gradient(lambda q, k, v: module.attention(q, k, v, mask, causal), *parts)
-
-
-@both
-@pytest.mark.nojit
-@given(problem=problems((np.float64,), largest=3, rank=1, least=1), cut=cuts(), data=st.data())
-@settings(max_examples=15)
-def test_backward_to_the_mask(module, problem, cut, data):
-    """Also where it is stretched over queries, keys or batches, and hidden where it is -inf."""
-    parts, _, _, causal = problem
-    batch = np.broadcast_shapes(*(part.array.shape[:-2] for part in parts))
-    scores = (*batch, parts[0].array.shape[-2], parts[1].array.shape[-2])
-    added = data.draw(operands(data.draw(near(scores)), np.float64))
-    hides = np.where(np.random.default_rng(0).random(scores[-2:]) < 0.3, -np.inf, 0.0)
-    with cut:
-        check_gradient(
-            lambda q, k, v, mask: module.attention(q, k, v, mask + hides, causal), *parts, added
-        )
-
-
-@pytest.mark.nojit
-@given(problem=problems(least=1), cut=cuts())
-@settings(max_examples=40)
-def test_naive_and_fused_agree(problem, cut):
-    parts, mask, array, causal = problem
-    results = []
-    for module in (mtlib.naive, mtlib.fused):
-        leaves = [mtlib.tensor(part.array, requires_grad=True) for part in parts]
-        if isinstance(mask, mtlib.Tensor):
-            mask = mtlib.tensor(array, requires_grad=True)
-            leaves.append(mask)
-        with cut:
-            out = module.attention(*leaves[:3], mask, causal)
-            out.backward(mtlib.tensor(fill("any", out.shape, out.dtype, 1)))
-        results.append((out, *(x.grad for x in leaves)))
-    coarsest = max((part.array.dtype for part in parts), key=lambda dtype: np.finfo(dtype).eps)
-    for one, other in zip(*results, strict=True):
-        assert one.dtype == other.dtype
-        assert_close(one, other.numpy(), coarsest)
-
-
-@causal_or_not
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layout", ["row-major", "heads", "columns"])
-@pytest.mark.parametrize(
-    ("queries", "keys"), [(96, 192), (97, 193), (95, 191), (300, 50), (1, 400)]
-)
-@pytest.mark.usefixtures("eager_threads")
-def test_blocks_of_the_usual_size(queries, keys, layout, dtype, causal):
-    """On several threads, with sizes on both sides of a block's."""
-    arrays = draw_arrays((2, 3), queries, keys, 20, 17, dtype)
-    orders = {"row-major": (0, 1, 2, 3), "heads": (0, 2, 1, 3), "columns": (3, 1, 0, 2)}
-    order = orders[layout]  # of the dimensions in memory
-    back = np.argsort(order)
-    held = [mtlib.from_numpy(x.transpose(order).copy()) for x in arrays]
-    for x in held[:3]:
-        x.requires_grad = True
-    q, k, v, d = (x.permute(*back) for x in held)
-    out = mtlib.fused.attention(q, k, v, causal=causal)
-    out.backward(d)
-    expected = gradients(arrays[3], *arrays[:3], causal=causal)
-    scale = 8 * keys**0.5  # gradients of keys are sums over many queries
-    tolerance = {"rtol": 0, "atol": scale * 20 * np.finfo(dtype).eps}
-    np.testing.assert_allclose(out, reference(*arrays[:3], causal=causal), **tolerance)
-    for leaf, gradient in zip(held[:3], expected[:3], strict=True):
-        np.testing.assert_allclose(leaf.grad.permute(*back), gradient, **tolerance)
 
 
 @both
@@ -169,6 +41,22 @@ def test_corners(module, batch, queries, keys, width, depth, causal):
     for leaf in leaves:
         assert np.isfinite(leaf.grad.numpy()).all()
         assert leaf.grad.shape == leaf.shape
+
+
+@both
+@causal_or_not
+@pytest.mark.nojit
+@given(data=st.data())
+@settings(max_examples=10)
+def test_backward_to_the_mask(module, causal, data):
+    """Also where it is stretched over queries, keys or batches, and hidden where it is -inf."""
+    parts = [data.draw(operands(shape, np.float64)) for shape in ((2, 3, 2), (3, 2), (2, 3, 1))]
+    added = data.draw(operands(data.draw(near((2, 3, 3))), np.float64))
+    hides = np.where(np.random.default_rng(0).random((3, 3)) < 0.3, -np.inf, 0.0)
+    with data.draw(blocks()):
+        check_gradient(
+            lambda q, k, v, mask: module.attention(q, k, v, mask + hides, causal), *parts, added
+        )
 
 
 @both

@@ -1,102 +1,18 @@
-"""Cross entropy, naive and fused: held together, and against NumPy."""
+"""What is particular to cross entropy: see test_composites for the rest."""
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 import mtlib
 
-from .operations import COMPOSITES
-from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes
+from .composites import REFERENCES
+from .strategies import DTYPES
 from .strips import small_strips
 
-reference = COMPOSITES["cross_entropy"]
+reference = REFERENCES["cross_entropy"]
 nojit = pytest.mark.nojit
 both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
 reductions = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-
-
-@st.composite
-def cases(draw, dtype=None, largest=5, rank=4):
-    """Logits and their labels: (C,), (N, C) or (N, C, d1, …)."""
-    classes = draw(st.integers(1, largest))
-    rest = draw(shapes(max_rank=rank - 1, max_size=largest - 1))
-    shape = (*rest[:1], classes, *rest[1:])
-    x = draw(operands(shape, dtype))
-    seed = draw(st.integers(0, 2**16))
-    return x, np.random.default_rng(seed).integers(0, classes, rest)
-
-
-@nojit
-@both
-@reductions
-@given(case=cases(), small=st.booleans())
-@settings(max_examples=40)
-def test_forward(module, reduction, case, small):
-    x, labels = case
-    with small_strips(small):
-        result = module.cross_entropy(x.tensor, labels, reduction)
-    eps = np.finfo(x.array.dtype).eps
-    assert result.dtype == x.array.dtype
-    expected = losses = reference(x.array.astype(np.float64), labels, "none")
-    if reduction != "none":
-        expected = np.sum(losses) / ((losses.size or np.nan) if reduction == "mean" else 1)
-    assert result.shape == expected.shape
-    count = max(1, losses.size) if reduction == "sum" else 1
-    np.testing.assert_allclose(result, expected, rtol=64 * eps, atol=64 * count * eps)
-
-
-@nojit
-@both
-@reductions
-@given(case=cases(np.float64, largest=3, rank=3))
-@settings(max_examples=20)
-def test_backward(module, reduction, case):
-    x, labels = case
-    assume(labels.size or reduction != "mean")  # of nothing it is nan
-    with small_strips():
-        check_gradient(lambda a: module.cross_entropy(a, labels, reduction), x)
-
-
-@nojit
-@reductions
-@given(case=cases())
-@settings(max_examples=40)
-def test_naive_and_fused_agree(reduction, case):
-    x, labels = case
-    results = []
-    for module in (mtlib.naive, mtlib.fused):
-        leaf = mtlib.tensor(x.base, requires_grad=True)
-        with small_strips():
-            loss = module.cross_entropy(x.recipe.of(leaf), labels, reduction)
-            loss.backward(mtlib.tensor(fill("any", loss.shape, loss.dtype, 1)))
-        results.append((loss, leaf.grad))
-    assert_agree(*results, units=400)
-
-
-@both
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "shape", [(300, 77), (5, 1030), (1030, 5), (2, 3, 300), (2, 300, 7, 9), (300,)]
-)
-@pytest.mark.usefixtures("eager_threads")
-def test_large(module, dtype, shape):
-    """On all threads, in strips of the usual size and some that are not full."""
-    a, dim = fill("any", shape, dtype, 1), min(1, len(shape) - 1)
-    labels = np.random.default_rng(0).integers(0, shape[dim], np.delete(shape, dim))
-    x, eps = mtlib.tensor(a, requires_grad=True), np.finfo(dtype).eps
-    losses = module.cross_entropy(x, labels, "none")
-    expected = reference(a.astype(np.float64), labels, "none")
-    np.testing.assert_allclose(losses, expected, rtol=8 * eps, atol=32 * eps)
-    d = fill("any", losses.shape, dtype, 2)
-    losses.backward(mtlib.tensor(d))
-    p = COMPOSITES["softmax"](a.astype(np.float64), dim)
-    one_hot = np.expand_dims(labels, dim) == np.arange(shape[dim]).reshape(
-        -1, *[1] * (len(shape) - 1 - dim)
-    )
-    expected = (p - one_hot) * np.expand_dims(d, dim)
-    np.testing.assert_allclose(x.grad, expected, rtol=64 * eps, atol=8 * eps)
 
 
 @nojit
@@ -130,7 +46,7 @@ class TestLabels:
             x.grad, loss = None, module.cross_entropy(x, label, reduction)
             assert loss.shape == ()
             loss.backward()
-            p = COMPOSITES["softmax"](x.numpy(), 0)
+            p = REFERENCES["softmax"](x.numpy(), 0)
             np.testing.assert_allclose(x.grad, p - [0, 1], rtol=1e-14)
 
     @both
@@ -186,7 +102,7 @@ class TestCorners:
         eps = np.finfo(dtype).eps
         np.testing.assert_allclose(losses, reference(a, np.array([2, 1]), "none"), rtol=8 * eps)
         losses.backward(mtlib.ones(2, dtype=dtype))
-        expected = COMPOSITES["softmax"](a, 1) - [[0, 0, 1], [0, 1, 0]]
+        expected = REFERENCES["softmax"](a, 1) - [[0, 0, 1], [0, 1, 0]]
         np.testing.assert_allclose(x.grad, expected, rtol=16 * eps)
 
     @both
@@ -198,7 +114,7 @@ class TestCorners:
         expected = reference(short, np.array([0]), "none")
         np.testing.assert_allclose(losses, [*expected, np.inf], rtol=1e-14)
         losses.backward(mtlib.ones(2))
-        p = COMPOSITES["softmax"](short, 1)[0]
+        p = REFERENCES["softmax"](short, 1)[0]
         expected = [[p[0] - 1, 0, p[1]], [p[0], -1, p[1]]]
         np.testing.assert_allclose(x.grad, expected, rtol=1e-14)
 
@@ -264,11 +180,6 @@ class TestWhatRuns:
         assert (event.name, event.phase) == ("cross_entropy_backward", "backward")
         assert (event.reads, event.writes) == (x.size + 4 * rows, x.size)
         assert [b.nbytes for b in t.buffers if b.role == "result"] == [x.nbytes]
-
-    def test_nothing_is_saved_without_need(self):
-        with mtlib.trace() as t:
-            mtlib.fused.cross_entropy(mtlib.rand(2, 3), [0, 1])
-        assert t.saved_bytes == 0
 
 
 @nojit

@@ -1,29 +1,17 @@
-"""x Wᵀ + b, naive and fused: held together, and against NumPy."""
+"""What is particular to x Wᵀ + b: see test_composites for the rest."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import mtlib
 
-from .operations import COMPOSITES
-from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes
+from .composites import REFERENCES
+from .strategies import DTYPES, fill
 
 pytestmark = pytest.mark.nojit
 
 both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive", "fused"])
-reference = COMPOSITES["linear"]
-
-
-@st.composite
-def layers(draw, dtypes=DTYPES, largest=5):
-    """x (…, in), weight (out, in) or (in,) and often a bias, in any layout."""
-    features = draw(st.integers(0, largest))
-    out = draw(st.one_of(st.just(()), st.integers(0, largest).map(lambda n: (n,))))
-    x = (*draw(shapes(max_rank=3, max_size=largest - 2)), features)
-    several = [x, (*out, features), out][: draw(st.sampled_from((2, 3, 3)))]
-    return [draw(operands(shape, draw(st.sampled_from(dtypes)))) for shape in several]
+reference = REFERENCES["linear"]
 
 
 def check_result(result, x, weight, bias=None) -> None:
@@ -33,57 +21,6 @@ def check_result(result, x, weight, bias=None) -> None:
     assert result.shape == np.shape(expected)
     bound = (x.shape[-1] + 2) * np.finfo(result.dtype).eps * sizes
     assert (np.abs(result.numpy() - expected) <= bound).all()
-
-
-@both
-@given(layer=layers())
-@settings(max_examples=60)
-def test_forward(module, layer):
-    result = module.linear(*(part.tensor for part in layer))
-    assert result.dtype == np.result_type(*(part.array for part in layer))
-    check_result(result, *(part.array for part in layer))
-
-
-@both
-@given(layer=layers((np.float64,), largest=3))
-@settings(max_examples=25)
-def test_backward(module, layer):
-    check_gradient(module.linear, *layer)
-
-
-@given(layer=layers())
-@settings(max_examples=40)
-def test_naive_and_fused_agree(layer):
-    results = []
-    for module in (mtlib.naive, mtlib.fused):
-        leaves = [mtlib.tensor(part.array, requires_grad=True) for part in layer]
-        y = module.linear(*leaves)
-        y.backward(mtlib.tensor(fill("any", y.shape, y.dtype, 1)))
-        results.append((y, *(leaf.grad for leaf in leaves)))
-    assert_agree(*results, units=200)  # of the few, moderate values drawn
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "sizes", [(3, 4, 2), (24, 32, 64), (65, 70, 67), (2, 600, 500), (500, 9, 1)]
-)
-@pytest.mark.usefixtures("eager_threads")
-def test_large(dtype, sizes):
-    """Each way through the kernel: tiny, in tiles as they are, packed, over several blocks."""
-    rows, features, out = sizes
-    arrays = [
-        fill("any", shape, dtype, seed)
-        for seed, shape in enumerate([(3, rows, features), (out, features), (out,)])
-    ]
-    x, weight, bias = (mtlib.tensor(array, requires_grad=True) for array in arrays)
-    y = mtlib.fused.linear(x, weight, bias)
-    check_result(y, *arrays)
-    d = fill("any", y.shape, dtype, 3)
-    y.backward(mtlib.tensor(d))
-    flat = d.reshape(-1, out)
-    check_result(x.grad, d, arrays[1].T)
-    check_result(weight.grad, flat.T, arrays[0].reshape(-1, features).T)
-    check_result(bias.grad, flat.T, np.ones(len(flat), dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -96,17 +33,6 @@ def test_a_stack_that_is_no_matrix(dtype):
         y = mtlib.fused.linear(x, mtlib.from_numpy(weight), bias)
     check_result(y, x.numpy(), weight, bias.numpy())
     assert not any(b.nbytes == x.nbytes for b in t.buffers)
-
-
-@both
-def test_nan_and_infinity_pass_through(module):
-    x, weight = np.array([[np.inf, 1.0], [np.nan, 1.0], [0.0, 2.0]]), np.array([[1.0, 0.5]])
-    for bias in (np.array([1.0]), np.array([-np.inf])):
-        with np.errstate(invalid="ignore"):
-            expected = reference(x, weight, bias)
-        np.testing.assert_array_equal(
-            module.linear(*map(mtlib.tensor, (x, weight, bias))), expected
-        )
 
 
 class TestWhatRuns:
@@ -136,16 +62,6 @@ class TestWhatRuns:
             y.backward(d)
         assert [e.name for e in t.events if e.kind != "view"] == ["matmul", "matmul", "sum"]
         assert t.peak_bytes == x.nbytes + weight.nbytes + bias.nbytes  # the gradients
-
-    @both
-    def test_only_gradients_that_are_wanted(self, module):
-        parts = [(5, 4), (3, 4), (3,)]
-        for wanted in range(3):
-            leaves = [
-                mtlib.rand(*shape, requires_grad=i == wanted) for i, shape in enumerate(parts)
-            ]
-            module.linear(*leaves).sum().backward()
-            assert [leaf.grad is not None for leaf in leaves] == [i == wanted for i in range(3)]
 
     @pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused])
     def test_what_is_saved(self, module):

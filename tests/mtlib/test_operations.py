@@ -17,9 +17,9 @@ from mtlib.fusion.primitives import CALLED, OF_ELEMENTS, WIDE
 from mtlib.ops.elementwise import OPERATIONS
 from mtlib.ops.inplace import Copy_, InPlace
 
+from .composites import REFERENCES
 from .operations import (
     COMPARISONS,
-    COMPOSITES,
     ELSEWHERE,
     IN_PLACE,
     LOGIC,
@@ -63,7 +63,7 @@ def _find(name: str):
 
 def _untested(public) -> list[str]:
     tested = {id(_find(entry.names[0])) for entry in TABLE if entry.names[0] in public}
-    names = {name for entry in TABLE for name in entry.names} | set(COMPOSITES) | set(ELSEWHERE)
+    names = {name for entry in TABLE for name in entry.names} | set(REFERENCES) | set(ELSEWHERE)
     tested |= {id(public[name]) for name in names if name in public}
     return [name for name, value in public.items() if name not in names and id(value) not in tested]
 
@@ -80,7 +80,7 @@ def test_a_new_operation_without_tests_is_noticed(name):
 
 def test_the_table_names_only_what_exists():
     words = {"add", "mul", "max", "min", "correction"}  # how to reduce
-    names = {name for entry in TABLE for name in entry.names} | set(ELSEWHERE) | set(COMPOSITES)
+    names = {name for entry in TABLE for name in entry.names} | set(ELSEWHERE) | set(REFERENCES)
     for name in names - words:
         assert name in PUBLIC or hasattr(mtlib.Tensor, name), name
 

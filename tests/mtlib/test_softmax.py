@@ -1,16 +1,14 @@
-"""softmax and its logarithm, naive and fused: held together, and against NumPy."""
+"""What is particular to softmax and its logarithm: see test_composites for the rest."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import mtlib
 from mtlib.kernels.jit import threads_for
 from mtlib.kernels.plans import rows as rows_
 
-from .operations import COMPOSITES
-from .strategies import DTYPES, assert_agree, check_gradient, fill, operands, shapes, small_shapes
+from .composites import REFERENCES
+from .strategies import DTYPES, fill
 from .strips import small_strips
 
 nojit = pytest.mark.nojit
@@ -18,107 +16,14 @@ both = pytest.mark.parametrize("module", [mtlib.naive, mtlib.fused], ids=["naive
 each = pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 
 
-@st.composite
-def rows(draw, strategy, dtype=None):
-    """An operand and one of its dimensions, counted from either end."""
-    x = draw(operands(draw(strategy), dtype))
-    return x, draw(st.integers(-x.array.ndim, x.array.ndim - 1))
-
-
 def check(name, result, x: np.ndarray, dim: int) -> None:
     """Within some units in the last place of what NumPy gets in float64."""
     x = x.astype(np.float64)
-    expected, eps = COMPOSITES[name](x, dim), np.finfo(result.dtype).eps
+    expected, eps = REFERENCES[name](x, dim), np.finfo(result.dtype).eps
     assert result.shape == expected.shape
     # The logarithm is rounded by its own size, and by that of the ln Σ that is in it.
     tolerance = {"rtol": 32 * eps, "atol": 32 * eps if name == "log_softmax" else 1e-37}
     np.testing.assert_allclose(result, expected, **tolerance)
-
-
-@nojit
-@both
-@each
-@given(pair=rows(shapes(min_rank=1, max_rank=4)), small=st.booleans())
-@settings(max_examples=40)
-def test_forward(module, name, pair, small):
-    x, dim = pair
-    with small_strips(small):
-        result = getattr(module, name)(x.tensor, dim)
-    assert result.dtype == x.array.dtype
-    check(name, result, x.array, dim)
-
-
-@nojit
-@both
-@each
-@given(pair=rows(small_shapes(min_rank=1), np.float64))
-@settings(max_examples=20)
-def test_backward(module, name, pair):
-    x, dim = pair
-    with small_strips():
-        check_gradient(lambda a: getattr(module, name)(a, dim), x)
-
-
-@nojit
-@each
-@given(pair=rows(shapes(min_rank=1, max_rank=4)))
-@settings(max_examples=40)
-def test_naive_and_fused_agree(name, pair):
-    """In values and in gradients, whatever comes in from above."""
-    (x, dim), results = pair, []
-    d = fill("any", x.array.shape, x.array.dtype, 1)
-    for module in (mtlib.naive, mtlib.fused):
-        leaf = mtlib.tensor(x.base, requires_grad=True)
-        with small_strips():
-            y = getattr(module, name)(x.recipe.of(leaf), dim)
-            y.backward(mtlib.tensor(d))
-        results.append((y, leaf.grad))
-    assert_agree(*results, units=200)
-
-
-@nojit
-@each
-def test_backward_by_hand(name):
-    x, d = fill("any", (3, 4), np.float64, 1), fill("any", (3, 4), np.float64, 2)
-    leaf = mtlib.tensor(x, requires_grad=True)
-    getattr(mtlib.fused, name)(leaf, 1).backward(mtlib.tensor(d))
-    y = COMPOSITES["softmax"](x, 1)
-    total = (d * y if name == "softmax" else d).sum(1, keepdims=True)
-    expected = y * (d - total) if name == "softmax" else d - y * total
-    np.testing.assert_allclose(leaf.grad, expected, rtol=1e-13)
-
-
-LAYOUTS = {
-    "contiguous": lambda x: x,
-    "transposed": lambda x: np.ascontiguousarray(x.T).T,
-    "stepped": lambda x: np.repeat(x, 2, -1)[..., ::2],
-    "reversed": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
-    "one row": lambda x: np.broadcast_to(x[:1], x.shape),
-    "one column": lambda x: np.broadcast_to(x[:, :1], x.shape),
-}
-
-
-@each
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("dim", [0, 1])
-@pytest.mark.usefixtures("eager_threads")
-def test_large(name, dtype, layout, dim):
-    """On all threads, in strips of the usual size and some that are not full."""
-    for shape in ((301, 77), (5, 1030), (1030, 5), (65, 300)):
-        a = layout(fill("any", shape, dtype, 1))
-        x = mtlib.from_numpy(a)
-        x.requires_grad = True
-        y = getattr(mtlib.fused, name)(x, dim)
-        check(name, y, a, dim)
-        d = fill("any", shape, dtype, 2)
-        y.backward(mtlib.tensor(d))
-        p, d = COMPOSITES["softmax"](a.astype(np.float64), dim), d.astype(np.float64)
-        total = (d * p if name == "softmax" else d).sum(dim, keepdims=True)
-        expected = p * (d - total) if name == "softmax" else d - p * total
-        eps = np.finfo(dtype).eps
-        atol = 64 * eps * np.abs(d).sum(dim).max()
-        np.testing.assert_allclose(x.grad, expected, rtol=64 * eps, atol=atol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -129,7 +34,7 @@ def test_long_rows(dtype, shape, dim):
     a[0] = 12
     x, eps = mtlib.from_numpy(a), np.finfo(dtype).eps
     logs, p = mtlib.fused.log_softmax(x, dim).numpy(), mtlib.fused.softmax(x, dim).numpy()
-    expected = COMPOSITES["log_softmax"](a.astype(np.longdouble), dim)
+    expected = REFERENCES["log_softmax"](a.astype(np.longdouble), dim)
     np.testing.assert_allclose(logs, expected, rtol=eps, atol=4 * eps)
     np.testing.assert_allclose(p, np.exp(expected), rtol=16 * eps)
     np.testing.assert_allclose(p.astype(np.longdouble).sum(dim), 1, rtol=2 * eps)
@@ -137,18 +42,6 @@ def test_long_rows(dtype, shape, dim):
 
 @nojit
 class TestCorners:
-    @both
-    @each
-    @pytest.mark.parametrize(
-        ("shape", "dim"), [((0,), 0), ((3, 0), 1), ((0, 3), 1), ((0, 3), 0), ((2, 0, 3), 0)]
-    )
-    def test_nothing_gives_nothing(self, module, name, shape, dim):
-        x = mtlib.zeros(shape, requires_grad=True)
-        y = getattr(module, name)(x, dim)
-        assert y.shape == shape
-        y.sum().backward()
-        assert x.grad.shape == shape
-
     @both
     @pytest.mark.parametrize(("shape", "dim"), [((1,), 0), ((3, 1), 1), ((1, 1, 1), 1)])
     def test_one_alone_is_certain(self, module, shape, dim):

@@ -14,7 +14,7 @@ from mtlib.kernels.attention import attention
 from mtlib.kernels.attention import blocks as attention_blocks
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.products.matmul import ijk
-from mtlib.kernels.rows import layer_norm
+from mtlib.kernels.rows import layer_norm, rms_norm
 from mtlib.ops import zips
 
 from .counting import Counting
@@ -239,8 +239,9 @@ def rows_counted(monkeypatch):
         runs.append(tuple(sum(getattr(x, c).sum() for x in flat) for c in ("loads", "stores")))
 
     monkeypatch.setattr(Kernel, "run", run)
-    collect = layer_norm._collect  # the one inner function that meets an operand
-    monkeypatch.setattr(layer_norm, "_collect", getattr(collect, "py_func", collect))
+    collect = layer_norm.collect  # the one inner function that meets an operand
+    for module in (layer_norm, rms_norm):
+        monkeypatch.setattr(module, "collect", getattr(collect, "py_func", collect))
     return runs
 
 
@@ -288,4 +289,14 @@ def test_layer_norm(rows_counted, layout):
     weight, bias = (mtlib.ones(c, requires_grad=True) for _ in range(2))
     claims = both_ways(lambda x, w, b: mtlib.fused.layer_norm(x, c, w, b), x, weight, bias)
     assert claims == [(n + 2 * c, n + 3 * rows), (2 * n + 3 * rows + c, n + 2 * c)]
+    assert claims == rows_counted
+
+
+@row_layouts
+def test_rms_norm(rows_counted, layout):
+    x = leaf(layout)
+    n, (rows, c) = x.size, x.shape
+    weight = mtlib.ones(c, requires_grad=True)
+    claims = both_ways(lambda x, w: mtlib.fused.rms_norm(x, c, w), x, weight)
+    assert claims == [(n + c, n + rows), (2 * n + rows + c, n + c)]
     assert claims == rows_counted

@@ -70,35 +70,6 @@ def backward(gradients, d: Stack, out, lse, q, k, v, mask, causal, scale) -> Non
             reduce.total(x, results[name], contiguous((sizes.pieces, x.size)), (0,))
 
 
-def forward_traffic(q, v, has_mask: bool, causal) -> tuple[int, int]:
-    """Elements (loaded, stored) of operands and results, for shapes ``q`` and ``v``.
-
-    As one thread goes through the blocks: queries are loaded once, keys and values once for each
-    block of queries.
-    """
-    batches, queries, width, depth, keys, scores = _met(q, v, causal)
-    loads = queries * width + keys * (width + depth) + has_mask * scores
-    return batches * loads, batches * queries * (depth + 1)
-
-
-def backward_traffic(q, v, has_mask: bool, needs_mask: bool, causal) -> tuple[int, int]:
-    """The same for backward, which adds to the gradients of keys and values for each block."""
-    batches, queries, width, depth, keys, scores = _met(q, v, causal)
-    loads = queries * (width + 2 * depth + 1) + 2 * keys * (width + depth) + has_mask * scores
-    stores = queries * width + keys * (width + depth) + needs_mask * scores
-    return batches * loads, batches * stores
-
-
-def _met(q, v, causal) -> tuple[int, ...]:
-    """(batches, L, E, Ev, keys, scores): for each batch, keys loaded and scores made in all."""
-    (*batch, queries, width), (*_, keys, depth) = q, v
-    ends = [min(first + QUERIES, queries) for first in range(0, queries, QUERIES)]
-    met = [min(keys, end) if causal else keys for end in ends]
-    sizes = [end - first for first, end in zip([0, *ends], ends, strict=False)]
-    scores = sum(n * m for n, m in zip(sizes, met, strict=True))
-    return prod(batch), queries, width, depth, sum(met), scores
-
-
 # --- Dividing the work ----------------------------------------------------------------------------
 
 

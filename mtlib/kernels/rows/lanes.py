@@ -83,7 +83,7 @@ def at_each(step):
     return stepped
 
 
-def _sums_of(term):
+def sums_of(term):
     """A function that adds up ``term(x, y, i, lane)`` over each row, i being a place in a strip.
 
     ``y`` is another strip, or has a number for each lane; ``lost`` is scratch.
@@ -140,12 +140,12 @@ def _power_kept(x, most, i, lane):
     return x[i]
 
 
-_elements = _sums_of(_element)
-dots = _sums_of(_product)  # Σ x · y
-sums_less = _sums_of(_less)  # x -= y for the y of each row, and Σ x of what is left
-squares_less = _sums_of(_less_squared)  # Σ (x - y)²
-sums_of_powers = _sums_of(_power)  # Σ eˣ⁻ᵐ for the largest m of each row
-sums_of_kept_powers = _sums_of(_power_kept)  # x = eˣ⁻ᵐ and Σ x
+_elements = sums_of(_element)
+dots = sums_of(_product)  # Σ x · y
+sums_less = sums_of(_less)  # x -= y for the y of each row, and Σ x of what is left
+squares_less = sums_of(_less_squared)  # Σ (x - y)²
+sums_of_powers = sums_of(_power)  # Σ eˣ⁻ᵐ for the largest m of each row
+sums_of_kept_powers = sums_of(_power_kept)  # x = eˣ⁻ᵐ and Σ x
 
 
 @inlined

@@ -15,7 +15,6 @@ import numpy as np
 from mtlib.kernels.functions import folds
 from mtlib.kernels.functions.folds import add_block
 from mtlib.kernels.jit import compiled_step, full_vectors, inlined, narrow_vectors
-from mtlib.kernels.plans.strided import start_of_row
 from mtlib.kernels.rows.lanes import (
     BLOCK,
     at_each,
@@ -37,8 +36,7 @@ from mtlib.kernels.rows.strips import (
     send,
     strips_of,
 )
-
-STRIPS = 32  # added up for dw and db one after the other, before what rounding takes is kept
+from mtlib.kernels.rows.totals import STRIPS, accumulate, accumulate_product, add_up, collect
 
 
 @inlined
@@ -81,30 +79,6 @@ def _forward(y, x, w, b, mean, rest, scale, lost, length, eps, along):
 def _normalize(y, x, mean, rest, scale, along):
     """``y = (x - mean - rest) · scale``"""
     _normal(scale, along, y, x, mean, rest, scale)
-
-
-@compiled_step
-def _accumulate(sums, d):
-    """``sums += d``"""
-    full_vectors()
-    for i in places(d):
-        sums[i] += d[i]
-
-
-@compiled_step
-def _accumulate_product(sums, d, x):
-    """``sums += d · x``"""
-    full_vectors()
-    for i in range(np.uint64(min(len(d), len(x)))):  # a row in place is shorter than a strip
-        sums[i] += d[i] * x[i]
-
-
-@compiled_step
-def _add_up(totals, lost, sums):
-    """``totals += sums``, which begin anew."""
-    for i in places(totals):
-        totals[i], lost[i] = add_block(totals[i], lost[i], sums[i])
-        sums[i] = 0
 
 
 @inlined
@@ -196,40 +170,20 @@ def _make_backward(each):
                 recall(scale, scales, t, rows, KEPT)
                 _normalize(near, far, mean, rest, scale, along)
                 if len(dw) > 0:
-                    _accumulate_product(dw_sums, slope, near)
+                    accumulate_product(dw_sums, slope, near)
                 if len(db) > 0:
-                    _accumulate(db_sums, slope)
+                    accumulate(db_sums, slope)
                 if (t - strips.start) % STRIPS == STRIPS - 1 or t == strips.stop - 1:
-                    _add_up(dw_totals, dw_lost, dw_sums)
-                    _add_up(db_totals, db_lost, db_sums)
+                    add_up(dw_totals, dw_lost, dw_sums)
+                    add_up(db_totals, db_lost, db_sums)
                 _backward(near, slope, w, scale, level, slant, lost, length, along)
                 send(dx, near, t, rows, OUT)
         if len(dw) > 0:
-            _collect(dw, space, 2, rows, SUMS)
+            collect(dw, space, 2, rows, SUMS)
         if len(db) > 0:
-            _collect(db, space, 5, rows, SUMS)
+            collect(db, space, 5, rows, SUMS)
 
     return loop
-
-
-@compiled_step
-def _collect(out, space, which, rows, operand):
-    """Add up the sums of all threads and, across, of all lanes; store them where they belong."""
-    runs, totals = rows.runs, space[0][which]
-    width, step = runs[0, -1], runs[operand, -1]
-    for part in range(1, len(space)):
-        for i in range(len(totals)):
-            totals[i] += space[part, which, i]
-    for run in range(runs[0, 0]):
-        at = start_of_row(run, runs, operand)
-        if rows.along:
-            for i in range(width):
-                out[at + i * step] = totals[run * width + i]
-        else:
-            total = lost = out.dtype.type(0)
-            for j in range(width):
-                total, lost = add_block(total, lost, totals[run * width + j])
-            out[at] = total
 
 
 # Of dweight and dbias, one that has no elements is not wanted.

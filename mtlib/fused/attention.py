@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import attention_operands
 from mtlib.kernels.attention import attention as kernels
@@ -23,9 +26,23 @@ class Attention(Function):
     v is Pᵀ d, that of the scores dS = P ∘ (d vᵀ - D), which is the mask's too, that of q is
     dS k · scale and that of k is dSᵀ q · scale.  P is not saved, but the logarithm of the sum that
     each query's powers were divided by: from it P is made again.
+
+    The plain loop nest, that the ledger counts, has one row of scores s::
+
+        for each query i:
+            for each key j that it sees: s[j] = Σ q[i, e] k[j, e] · scale + mask[i, j]
+            for each key j: m = max(m, s[j])
+            for each key j: s[j] = exp(s[j] - m) and total += s[j]
+            for each c: out[i, c] = Σ s[j] v[j, c] / total, over the keys j
+            lse[i] = m + ln total
+
+    and backward, for each query i, first D = Σ d[i, c] out[i, c], and then for each key j the score
+    again, p = exp(score - lse[i]), dp = Σ d[i, c] v[j, c] and ds = p (dp - D), and adds to
+    dv[j, c], dq[i, e], dk[j, e] and dmask[i, j].
     """
 
     name = "attention"
+    decompose = staticmethod(naive.attention)
 
     @staticmethod
     def forward(ctx, q, k, v, mask, causal, scale):
@@ -53,14 +70,24 @@ class Attention(Function):
     @staticmethod
     def traffic(ctx, inputs, output):
         q, _, v, *mask = inputs
-        return kernels.forward_traffic(q.shape, v.shape, bool(mask), ctx.causal)
+        pairs, queries, width, depth = _met(q, v, ctx.causal)
+        loads = pairs * (2 * width + 2 + 2 * depth + len(mask))
+        return loads, 2 * pairs + queries * (depth + 1)
 
     @staticmethod
     def backward_traffic(ctx, inputs, gradients):
-        _, q, _, v, *masks, _, _ = inputs
-        return kernels.backward_traffic(
-            q.shape, v.shape, bool(masks), len(gradients) == 4, ctx.causal
-        )
+        _, q, _, v, *mask, _, _ = inputs
+        pairs, queries, width, depth = _met(q, v, ctx.causal)
+        dmask = len(gradients) - 3
+        loads = pairs * (6 * width + 4 * depth + len(mask) + dmask) + queries * (2 * depth + 1)
+        return loads, pairs * (2 * width + depth + dmask)
+
+
+def _met(q: Tensor, v: Tensor, causal: bool) -> tuple[int, int, int, int]:
+    """(pairs of a query and a key that it sees, queries, E, Ev), of all matrices together."""
+    (*batch, queries, width), (keys, depth) = q.shape, v.shape[-2:]
+    seen = sum(min(i + 1, keys) for i in range(queries)) if causal else queries * keys
+    return prod(batch) * seen, prod(batch) * queries, width, depth
 
 
 def attention(q, k, v, mask=None, causal: bool = False, scale: float | None = None) -> Tensor:

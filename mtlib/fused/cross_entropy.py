@@ -1,60 +1,18 @@
-"""softmax and what is made of it, fused: each row is brought in once and sent back once."""
+"""Cross entropy, fused: the logarithms of the chances are never written down."""
 
 from __future__ import annotations
 
 from math import nan
 
+from mtlib import naive
 from mtlib.autograd import Function
-from mtlib.checks import class_dim, cross_entropy_operands, row_operand
+from mtlib.checks import class_dim, cross_entropy_operands
 from mtlib.kernels.plans.rows import per_row
-from mtlib.kernels.rows import cross_entropy as entropy
-from mtlib.kernels.rows import softmax as kernels
+from mtlib.kernels.rows import cross_entropy as kernels
 from mtlib.kernels.strided.reduce import total
 from mtlib.layout import expand
-from mtlib.ops.aliases import numpy_names
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import Tensor, empty_like
-
-
-class _OfRows(Function):
-    """softmax or its logarithm; the result is all that backward needs."""
-
-    logarithm: bool
-
-    @staticmethod
-    def forward(ctx, x, dim):
-        function, y = ctx.function, empty_like(x, ctx.function.name)
-        ctx.dims = (dim,) if x.ndim else ()  # a scalar is a row of one element
-        layouts, arrays = (y.layout, x.layout), (y.storage, x.storage)
-        kernels.softmax(function.name, ctx.dims, layouts, *arrays, function.logarithm)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx, d):
-        (y,), function = ctx.saved_tensors, ctx.function
-        name = f"{function.name}_backward"
-        dx = empty_like(y, name)
-        layouts = (dx.layout, y.layout, d.layout)
-        arrays = (dx.storage, y.storage, d.storage)
-        kernels.softmax_backward(name, ctx.dims, layouts, *arrays, function.logarithm)
-        return dx, None
-
-    @staticmethod
-    def backward_traffic(ctx, inputs, gradients):
-        return sum(t.size for t in inputs), gradients[0].size
-
-
-class Softmax(_OfRows):
-    """y = eˣ / Σ eˣ, dx = y (d - Σ d y)"""
-
-    name, logarithm = "softmax", False
-
-
-class LogSoftmax(_OfRows):
-    """y = x - ln Σ eˣ, dx = d - eʸ Σ d"""
-
-    name, logarithm = "log_softmax", True
 
 
 class CrossEntropy(Function):
@@ -62,6 +20,9 @@ class CrossEntropy(Function):
 
     With d the gradient of a row's loss, dx = d (softmax(x) - 1 at c).  Kept of each row are the
     largest of its logits and the sum of its powers, from which backward makes the softmax anew.
+
+    The plain loop nest, that the ledger counts, goes over each row twice, for the largest and for
+    the sum, and then looks up the label and its logit.  Backward goes over it once.
     """
 
     name = "cross_entropy"
@@ -75,7 +36,7 @@ class CrossEntropy(Function):
         losses = Tensor(allocate(labels.shape, dtype, name, role=role), largest.layout)
         arrays = (x.storage, labels.reshape(-1), *(t.storage for t in (losses, largest, totals)))
         layouts = (x.layout, per_row(losses.layout, x.shape, (dim,)))
-        entropy.cross_entropy(name, (dim,), layouts, *arrays)
+        kernels.cross_entropy(name, (dim,), layouts, *arrays)
         ctx.save_for_backward(x, largest, totals)
         ctx.labels, ctx.dim, ctx.each = labels, dim, reduction == "none"
         ctx.factor = dtype.type(1 / count if reduction == "mean" else 1)
@@ -95,7 +56,7 @@ class CrossEntropy(Function):
         slopes = per_row(d.layout, x.shape, dims) if ctx.each else expand(d.layout, x.shape)
         layouts = (dx.layout, x.layout, slopes, per_row(largest.layout, x.shape, dims))
         arrays = (dx.storage, x.storage, d.storage, labels.reshape(-1))
-        entropy.cross_entropy_backward(
+        kernels.cross_entropy_backward(
             name, dims, layouts, *arrays, largest.storage, totals.storage, ctx.factor
         )
         return dx, None, None, None
@@ -103,42 +64,16 @@ class CrossEntropy(Function):
     @staticmethod
     def traffic(ctx, inputs, output):
         (x,), rows = inputs, ctx.labels.size
-        return x.size + rows, output.size + 2 * rows
+        return 2 * x.size + 2 * rows, output.size + 2 * rows
 
     @staticmethod
     def backward_traffic(ctx, inputs, gradients):
         x, rows = gradients[0], ctx.labels.size
         return x.size + 4 * rows, x.size  # of each row its slope, its label and what was kept
 
-
-# --- As they are called ---------------------------------------------------------------------------
-
-
-@numpy_names
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """y = eˣ / Σ eˣ along ``dim``: positive numbers that add up to 1.
-
-    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
-
-    >>> import mtlib
-    >>> softmax(mtlib.tensor([[0.0, 0.0], [1000.0, 0.0]]), 1)
-    tensor([[0.5, 0.5],
-            [1. , 0. ]])
-    """
-    return Softmax.apply(*row_operand(x, dim, "softmax"))
-
-
-@numpy_names
-def log_softmax(x: Tensor, dim: int) -> Tensor:
-    """y = x - ln Σ eˣ along ``dim``: the logarithm of :func:`softmax`, with all its digits.
-
-    Raises ``ValueError`` for a ``dim`` that ``x`` does not have.
-
-    >>> import mtlib
-    >>> log_softmax(mtlib.tensor([0.0, 1000.0]), 0)
-    tensor([-1000.,     0.])
-    """
-    return LogSoftmax.apply(*row_operand(x, dim, "log_softmax"))
+    @staticmethod
+    def decompose(x, labels, dim, reduction):
+        return naive.cross_entropy(x, labels, reduction)
 
 
 def cross_entropy(logits: Tensor, labels, reduction: str = "mean") -> Tensor:

@@ -1,4 +1,4 @@
-"""Normalization, fused: each row is brought in once and sent back once."""
+"""Layer normalization, fused: each row is brought in once and sent back once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from mtlib import naive
 from mtlib.autograd import Function
 from mtlib.checks import layer_norm_operands
 from mtlib.kernels.plans.rows import per_row
@@ -20,6 +21,10 @@ class LayerNorm(Function):
 
     With g = d w, dx = (g - mean g - x̂ mean(g x̂)) / σ; summed over all rows, dw = Σ d x̂ and
     db = Σ d.  Kept of each row are its mean, the rest of it that rounding left, and 1 / σ.
+
+    The plain loop nest, that the ledger counts, goes over each row three times: for the mean, for
+    the variance and for y.  Backward goes over it twice: for the two means, adding to dw and db on
+    the way, and for dx.
     """
 
     name = "layer_norm"
@@ -29,7 +34,7 @@ class LayerNorm(Function):
         name, dtype = "layer_norm", x.dtype
         y = empty_like(x, name)
         numbers = [Tensor.empty(x.shape[: dims[0]], dtype, name) for _ in range(3)]
-        w, b = _or_number(weight, 1, dtype), _or_number(bias, 0, dtype)
+        w, b = or_number(weight, 1, dtype), or_number(bias, 0, dtype)
         affine = (expand(t.layout, x.shape) for t in (w, b))
         layouts = (y.layout, x.layout, per_row(numbers[0].layout, x.shape, dims), *affine)
         kept = tuple([t.storage for t in numbers])
@@ -44,7 +49,7 @@ class LayerNorm(Function):
         x, weight, *numbers = ctx.saved_tensors
         name, dtype, dims = "layer_norm_backward", x.dtype, ctx.dims
         shape, needs = x.shape[dims[0] :], ctx.needs_input_grad[1:3]
-        w = _or_number(weight, 1, dtype)
+        w = or_number(weight, 1, dtype)
         dx = empty_like(x, name)
         dw, db = (
             Tensor.empty(shape if needed else (0,), dtype, name, zero=True) for needed in needs
@@ -59,12 +64,18 @@ class LayerNorm(Function):
 
     @staticmethod
     def traffic(ctx, inputs, output):
-        rows = prod(output.shape[: ctx.dims[0]])
-        return sum(t.size for t in inputs), output.size + 3 * rows
+        n, rows, affine = output.size, prod(output.shape[: ctx.dims[0]]), len(inputs) - 1
+        return (3 + affine) * n, n + 3 * rows
 
     @staticmethod
     def backward_traffic(ctx, inputs, gradients):
-        return sum(t.size for t in inputs), sum(t.size for t in gradients)
+        x, *sums = gradients
+        n, rows, weights = x.size, prod(x.shape[: ctx.dims[0]]), len(inputs) - 5
+        return (4 + 2 * weights + len(sums)) * n + 3 * rows, (1 + len(sums)) * n
+
+    @staticmethod
+    def decompose(x, weight, bias, dims, eps):
+        return naive.layer_norm(x, x.shape[dims[0] :], weight, bias, eps)
 
 
 @lru_cache
@@ -72,7 +83,7 @@ def _number(value: float, dtype: np.dtype) -> Tensor:
     return Tensor(np.full(1, value, dtype), contiguous(()))
 
 
-def _or_number(x: Tensor | None, value: float, dtype: np.dtype) -> Tensor:
+def or_number(x: Tensor | None, value: float, dtype: np.dtype) -> Tensor:
     """``x``, or if it was not given the number that does nothing."""
     return _number(value, dtype) if x is None else x
 
