@@ -10,7 +10,7 @@ import inspect
 import keyword
 import unicodedata
 from collections import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -55,19 +55,19 @@ class Arguments:
         # What tells programs apart, beside what the others are.
         self.key = tuple(places), tuple(self.tensors), tuple(self.arrays.items()), tuple(lies)
 
-    def call(self, fn: Callable, symbols: Mapping[Place, Tensor]):
-        """``fn`` for these arguments, with ``symbols`` in the places of tensors."""
+    def with_tensors(self, tensors: Mapping[Place, Tensor]) -> inspect.BoundArguments:
+        """These arguments, with others in the places of ``tensors``."""
         args = inspect.BoundArguments(self.bound.signature, dict(self.bound.arguments))
         for name, value in args.arguments.items():
             kind = args.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_POSITIONAL:
-                value = tuple(symbols.get((name, i), x) for i, x in enumerate(value))
+                value = tuple(tensors.get((name, i), x) for i, x in enumerate(value))
             elif kind is inspect.Parameter.VAR_KEYWORD:
-                value = {key: symbols.get((name, key), x) for key, x in value.items()}
+                value = {key: tensors.get((name, key), x) for key, x in value.items()}
             else:
-                value = symbols.get((name, None), value)
+                value = tensors.get((name, None), value)
             args.arguments[name] = value
-        return fn(*args.args, **args.kwargs)
+        return args
 
 
 def _placed(bound: inspect.BoundArguments) -> dict[Place, object]:

@@ -1,7 +1,7 @@
-"""Fused operations taken apart, so that a program can fuse them with what is around them.
+"""What becomes of operations that are fused by hand: calls of their kernels, or operations to fuse.
 
-A product of matrices is not among them: no loop nest that is written here would be as fast as its
-kernel.
+They are taken apart, so that a program can fuse them with what is around them.  Only a product of
+matrices is not: no loop nest that is written here would be as fast as its kernel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mtlib.autograd import Function
 from mtlib.fused.distributions import CrossEntropy, LogSoftmax, Softmax
 from mtlib.fused.dot_product_attention import Attention
 from mtlib.fused.normalization import LayerNorm
-from mtlib.fused.products import Linear, matmul
+from mtlib.fused.products import Linear, MatMul, matmul
 
 
 def _linear(x, weight, bias):
@@ -30,7 +30,7 @@ def _layer_norm(x, weight, bias, dims, eps):
 
 
 # For each Function, what it computes of the same arguments in operations that can be fused.
-APART: dict[type[Function], Callable] = {
+DECOMPOSITIONS: dict[type[Function], Callable] = {
     Linear: _linear,
     Softmax: naive.softmax,
     LogSoftmax: naive.log_softmax,
@@ -38,3 +38,6 @@ APART: dict[type[Function], Callable] = {
     LayerNorm: _layer_norm,
     Attention: naive.attention,
 }
+
+# Operations that stay calls; the shape of each one's result.
+CALLS: dict[type[Function], Callable] = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
