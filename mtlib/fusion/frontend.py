@@ -11,13 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from math import prod
 
-from mtlib.fusion.arguments import Arguments, is_name
+from mtlib.fusion.arguments import Arguments, classified, is_name
 from mtlib.fusion.capture import capture
 from mtlib.fusion.compile import CompiledGraph, CompiledProgram, compile_program
 from mtlib.fusion.execute import Executable
 from mtlib.fusion.graph import Graph, Op
 from mtlib.fusion.grouping import Call
-from mtlib.fusion.guards import Guard, Look
+from mtlib.fusion.guards import Guard, Snapshot
 from mtlib.fusion.primitives import RESERVED, namespace
 from mtlib.fusion.schedule import Schedule
 from mtlib.runtime.mode import thread
@@ -92,16 +92,16 @@ class Fused:
             return self.__wrapped__(*args, **kwargs)
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = Arguments(bound)
+        arguments = classified(bound)
         return self._program(arguments).run(list(arguments.tensors.values()))
 
     def _program(self, arguments: Arguments) -> Executable:
         """The program for ``arguments``, which is read unless it is one of those that are kept."""
-        look = self._guard.look(arguments.others)
-        key = thread.mode.grad_enabled, arguments.key, look.state
+        seen = self._guard.snapshot(arguments.others)
+        key = thread.mode.grad_enabled, arguments.key, seen.state
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._read(arguments, look)
+            program = self._programs[key] = self._capture(arguments, seen)
             if len(self._programs) > PROGRAMS:
                 self._programs.popitem(last=False)
         elif program is not self._last:
@@ -110,10 +110,10 @@ class Fused:
         self._last = program
         return program
 
-    def _read(self, arguments: Arguments, look: Look) -> Executable:
-        fn, drawn = self.__wrapped__, look.drawn()
+    def _capture(self, arguments: Arguments, seen: Snapshot) -> Executable:
+        fn, drawn = self.__wrapped__, seen.drawn()
         program = capture(fn, arguments)
-        if look.drawn() != drawn:
+        if seen.drawn() != drawn:
             raise ValueError(
                 "fuse: the program draws random numbers of NumPy or Python while it is read, and "
                 "would keep them; use mtlib.rand or mtlib.randn, which draw at each call"

@@ -11,7 +11,7 @@ A group must not need, by way of another step, what it makes itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from mtlib.fusion.graph import Graph, Op, topological
@@ -84,6 +84,7 @@ def grouped(graph: Graph, stored: Iterable[Op]) -> Grouping:
     return grouping
 
 
+@dataclass(eq=False)
 class Grouping:
     """A step for each operation that is stored or folded; several may be made by one.
 
@@ -91,19 +92,12 @@ class Grouping:
     a set, the bits of a number, so that two can be merged in a long program too.
     """
 
-    def __init__(
-        self, graph: Graph, expressions: Expressions, steps: dict[Op, Step], statements: dict
-    ) -> None:
-        self.graph = graph
-        self.expressions = expressions
-        self.steps = steps
-        self.statements: dict[Op, Statement] = statements
-        self._bits: dict[Step, int] = {}  # what each step consists of
-        self._ancestors: dict[Step, int] = {}  # and what has to run before
-        for number, step in enumerate(steps.values()):
-            self._bits[step], self._ancestors[step] = 1 << number, 0
-            for earlier in self.before(step):
-                self._ancestors[step] |= self._bits[earlier] | self._ancestors[earlier]
+    graph: Graph
+    expressions: Expressions
+    steps: dict[Op, Step]
+    statements: dict[Op, Statement]
+    bits: dict[Step, int] = field(default_factory=dict)  # what each step consists of
+    ancestors: dict[Step, int] = field(default_factory=dict)  # and what has to run before
 
     def before(self, step: Step) -> list[Step]:
         """The steps whose results ``step`` uses."""
@@ -132,17 +126,17 @@ class Grouping:
         first.statements += second.statements
         for op in second.defs:
             self.steps[op] = first
-        bits = self._bits[first] | self._bits.pop(second)
-        ancestors = (self._ancestors[first] | self._ancestors.pop(second)) & ~bits
-        self._bits[first], self._ancestors[first] = bits, ancestors
-        for step, before in self._ancestors.items():
+        bits = self.bits[first] | self.bits.pop(second)
+        ancestors = (self.ancestors[first] | self.ancestors.pop(second)) & ~bits
+        self.bits[first], self.ancestors[first] = bits, ancestors
+        for step, before in self.ancestors.items():
             if before & bits:
-                self._ancestors[step] = before | bits | ancestors
+                self.ancestors[step] = before | bits | ancestors
 
     def _between(self, first: Step, last: Step) -> bool:
         """Whether ``last`` needs, by way of another step, what ``first`` makes."""
         others = (step for step in self.before(last) if step is not first)
-        return any(self._ancestors[step] & self._bits[first] for step in others)
+        return any(self.ancestors[step] & self.bits[first] for step in others)
 
     def in_order(self) -> list[Step]:
         """The steps, each after those whose results it needs, and so the statements of each."""
@@ -179,7 +173,12 @@ def _one_by_one(graph: Graph, stored: set[Op]) -> Grouping:
     calls = (step.op.operands for step in steps.values() if isinstance(step, Call))
     for op in (*(x for operands in calls for x in operands), *graph.outputs):
         expressions.of(op)
-    return Grouping(graph, expressions, steps, statements)
+    grouping = Grouping(graph, expressions, steps, statements)
+    for number, step in enumerate(steps.values()):
+        grouping.bits[step], grouping.ancestors[step] = 1 << number, 0
+        for earlier in grouping.before(step):
+            grouping.ancestors[step] |= grouping.bits[earlier] | grouping.ancestors[earlier]
+    return grouping
 
 
 def _fuse_consumers(grouping: Grouping) -> None:
