@@ -130,10 +130,9 @@ def test_loops_after_a_fold_of_everything_go_all_the_way():
     ("fn", "dtype"),
     [
         (lambda x, s: ((x * s).max() - x * s).max(), np.float64),
-        (lambda x, s: mtlib.naive.softmax(x * s, 0), np.float32),
-        (lambda x, s: mtlib.naive.layer_norm(x * s, x.shape), np.float64),
+        (lambda x, s: (x * s - (x * s).mean()).sum(), np.float32),
     ],
-    ids=["max", "softmax", "layer_norm"],
+    ids=["max", "sum"],
 )
 def test_folds_of_everything_one_after_the_other(fn, dtype):
     """Threads share out each of them, and what is named inside one is not known after it."""
