@@ -13,7 +13,7 @@ from math import isfinite, prod
 import numpy as np
 
 from mtlib.fusion.graph import Op, topological
-from mtlib.fusion.loops import WIDEST, Access, Loop, LoopNests, Nest, depths
+from mtlib.fusion.loops import Access, Loop, LoopNests, Nest, depths
 from mtlib.fusion.primitives import FOLDS, RESERVED, WRITTEN, namespace
 from mtlib.fusion.statements import Apply, Expression, Load, Scalar, Statement
 from mtlib.kernels.functions.folds import BLOCK
@@ -25,7 +25,7 @@ LONGEST = 60  # characters that an operation may have without a name of its own
 
 @dataclass(frozen=True)
 class Array:
-    """An argument of a kernel: the part of a memory that one way of walking it reaches."""
+    """An argument of a kernel: the part of a memory that one access reaches."""
 
     op: Op
     offset: int
@@ -62,19 +62,16 @@ def write(nests: LoopNests, name: str) -> Source:
     """The source of the kernel that runs ``nests`` as a function ``name``."""
     writer = _Writer(nests)
     writer.write_kernel()
-    in_parts = nests.split or any(nest.split for nest in nests.nests)
     arrays = writer.names.arrays
     arguments = [*arrays.values(), *writer.totals, *(f"n{loop.variable}" for loop in writer.loops)]
-    arguments += ["parts"] if in_parts else []
+    arguments += [] if nests.parts is None else ["parts"]
     return Source(
         name=name,
         text="\n".join([f"def {name}({', '.join(arguments)}):", *writer.lines]),
         arrays=tuple(arrays),
         totals=tuple(writer.totals.values()),
         sizes=tuple(loop.size for loop in writer.loops),
-        parts=(-(-nests.split.size // WIDEST) if nests.interchanged and nests.split else 1)
-        if in_parts
-        else None,
+        parts=nests.parts,
         reads=writer.reads,
         writes=writer.writes,
     )
@@ -87,7 +84,7 @@ class _Names:
         self.registers = registers
         self.arrays: dict[Array, str] = {}
         self._taken = {*namespace(range), *RESERVED}
-        self._of_places: dict[tuple, str] = {}
+        self._others: dict[object, str] = {}  # by what they name
         group = nests.group
         ops = {x.op for x in topological([s.expression for s in group.statements])} | group.defs
         self.labels = {op: self.free(op.label) for op in sorted(ops, key=lambda op: op.index)}
@@ -102,9 +99,9 @@ class _Names:
 
     def beside(self, fold: Statement, what: str) -> str:
         """The name of another number that a fold needs."""
-        if (fold, what) not in self._of_places:
-            self._of_places[fold, what] = self.free(f"{self.labels[fold.op]}_{what}")
-        return self._of_places[fold, what]
+        if (fold, what) not in self._others:
+            self._others[fold, what] = self.free(f"{self.labels[fold.op]}_{what}")
+        return self._others[fold, what]
 
     def element(self, access: Access) -> str:
         """``x[i, j]``: what is at the place where the loops are."""
@@ -131,9 +128,9 @@ class _Names:
         access = nest.accesses[x]
         variables = "".join(loop.variable for loop, _ in access.walked)
         name = f"{self.arrays[Array.of(access)]}_{variables or 0}"
-        if name not in self._of_places:
-            self._of_places[name] = self.free(name)
-        return self._of_places[name]
+        if name not in self._others:
+            self._others[name] = self.free(name)
+        return self._others[name]
 
 
 class _Writer:
@@ -153,7 +150,7 @@ class _Writer:
         self.lines: list[str] = []
         self.reads = self.writes = 0
         self._known: dict[Expression, str] = {}  # what was named outside the loops of a nest
-        self._walking: tuple = ()
+        self._traversal: tuple = ()
 
     def write_kernel(self) -> None:
         depth = 1
@@ -171,7 +168,7 @@ class _Writer:
 
     def _fold_in_registers(self, nest: Nest, depth: int) -> None:
         self._begin(nest, depth)
-        self._walk(nest, depth)
+        self._write_nest(nest, depth)
         for fold in nest.folds:
             self._end(nest, fold, depth)
 
@@ -188,23 +185,23 @@ class _Writer:
                 turns = f"{v}1 - {v}0" if i == self.nests.split else f"n{v}"
                 zeros = f"zeros({turns}, {fold.op.dtype})"
                 self._line(depth, f"{self.names.beside(fold, 'lost')} = {zeros}")
-        self._walk(nest, depth)
+        self._write_nest(nest, depth)
 
     def _fold_in_parts(self, nest: Nest, depth: int) -> None:
         """Each thread folds its part, then the totals of the parts are folded."""
         inside = self._open_parts(nest.split, depth)
         self._begin(nest, inside)
-        self._walk(nest, inside)
+        self._write_nest(nest, inside)
         self._known = {}  # each thread has names of its own inside the loop over parts
-        rooms = {fold: self.names.free(f"{self._total(nest, fold)}_of") for fold in nest.folds}
-        for fold, room in rooms.items():
-            self.totals[room] = nest.accumulators[fold].dtype
-            self._line(inside, f"{room}[part] = {self._total(nest, fold)}")
-        for fold, room in rooms.items():
+        partials = {fold: self.names.free(f"{self._total(nest, fold)}_of") for fold in nest.folds}
+        for fold, partial in partials.items():
+            self.totals[partial] = nest.accumulators[fold].dtype
+            self._line(inside, f"{partial}[part] = {self._total(nest, fold)}")
+        for fold, partial in partials.items():
             total = self._total(nest, fold)
             self._line(depth, f"{total} = {self._start(nest, fold)}")
             self._line(depth, "for part in range(parts):")
-            self._line(depth + 1, f"{total} = {_function(fold)}({total}, {room}[part])")
+            self._line(depth + 1, f"{total} = {_function(fold)}({total}, {partial}[part])")
             self._end(nest, fold, depth)
 
     def _begin(self, nest: Nest, depth: int) -> None:
@@ -223,7 +220,7 @@ class _Writer:
         if fold.op in self.stored:
             self._line(depth, f"{self._place(nest, fold)} = {label}")
 
-    def _walk(self, nest: Nest, depth: int) -> None:
+    def _write_nest(self, nest: Nest, depth: int) -> None:
         """The loops, and in each the lines that depend on it and on no loop further inside."""
         around = prod(loop.size for loop in self.nests.outer)
         lines, values = self._values(nest, around)
@@ -273,9 +270,9 @@ class _Writer:
         ``lines[depth]`` have to come first, inside that many of its loops, which turn ``around``
         times all together.
         """
-        if nest.statements[0].traversal != self._walking:  # then names are of other elements
+        if nest.statements[0].traversal != self._traversal:  # then names are of other elements
             self._known = {}
-            self._walking = nest.statements[0].traversal
+            self._traversal = nest.statements[0].traversal
         roots = [statement.expression for statement in nest.statements]
         changing = depths(nest, self.registers)
         used: dict[Expression, list[int]] = {x: [] for x in changing}  # the depths of what uses it

@@ -81,8 +81,8 @@ def kept_for_backward(program: Program, i: int) -> tuple[Op, ...]:
         if op in seen:
             continue
         seen.add(op)
-        dear = op.kind in ("reduce", "call", "scatter") or op in results
-        if op in program.inputs or (dear and op in forward):
+        costly = op.kind in ("reduce", "call", "scatter") or op in results
+        if op in program.inputs or (costly and op in forward):
             kept[op] = None
         else:
             waiting += op.operands

@@ -103,6 +103,13 @@ class LoopNests:
     split: Loop | None
 
     @property
+    def parts(self) -> int | None:
+        """In how many parts at least a loop is dealt out; None if none is."""
+        if self.split is None:
+            return 1 if any(nest.split for nest in self.nests) else None
+        return -(-self.split.size // WIDEST) if self.interchanged else 1
+
+    @property
     def work(self) -> int:
         """An estimate in scalar operations."""
         return sum(prod(s.domain) * max(1, cost(s.expression)) for s in self.group.statements)
