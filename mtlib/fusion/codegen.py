@@ -180,7 +180,7 @@ class _Writer:
             for fold in nest.folds:
                 self._line(inside, f"{self._place(nest, fold)} = {self._start(nest, fold)}")
         for fold in nest.folds:
-            if nest.accumulators[fold].compensated:
+            if nest.folds[fold].compensated:
                 v = i.variable
                 turns = f"{v}1 - {v}0" if i == self.nests.split else f"n{v}"
                 zeros = f"zeros({turns}, {fold.op.dtype})"
@@ -195,7 +195,7 @@ class _Writer:
         self._known = {}  # each thread has names of its own inside the loop over parts
         partials = {fold: self.names.free(f"{self._total(nest, fold)}_of") for fold in nest.folds}
         for fold, partial in partials.items():
-            self.totals[partial] = nest.accumulators[fold].dtype
+            self.totals[partial] = nest.folds[fold].dtype
             self._line(inside, f"{partial}[part] = {self._total(nest, fold)}")
         for fold, partial in partials.items():
             total = self._total(nest, fold)
@@ -206,7 +206,7 @@ class _Writer:
 
     def _begin(self, nest: Nest, depth: int) -> None:
         """Totals as they are before the first turn."""
-        for fold, accumulator in nest.accumulators.items():
+        for fold, accumulator in nest.folds.items():
             self._line(depth, f"{self._total(nest, fold)} = {self._start(nest, fold)}")
             if accumulator.compensated:
                 lost = self.names.beside(fold, "lost")
@@ -250,7 +250,7 @@ class _Writer:
         """The line that folds ``value``; ``before`` and ``after`` get what is around a block."""
         row = self.nests.interchanged
         total = self._place(nest, fold) if row else self._total(nest, fold)
-        if nest.accumulators[fold].compensated:
+        if nest.folds[fold].compensated:
             lost = self.names.beside(fold, "lost")
             if row:
                 i = row.variable
@@ -327,12 +327,12 @@ class _Writer:
 
     def _total(self, nest: Nest, fold: Statement) -> str:
         """The number in which a fold is collected."""
-        wide = nest.accumulators[fold].dtype != fold.op.dtype
+        wide = nest.folds[fold].dtype != fold.op.dtype
         return self.names.beside(fold, "wide") if wide else self.names.labels[fold.op]
 
     def _start(self, nest: Nest, fold: Statement) -> str:
         """What a fold starts from."""
-        value, dtype = float(FOLDS[fold.op.name][0]), nest.accumulators[fold].dtype
+        value, dtype = float(FOLDS[fold.op.name][0]), nest.folds[fold].dtype
         return f"float64({value})" if dtype != fold.op.dtype else _number(value, dtype)
 
     # --- Lines ------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ def compile_graph(graph: Graph, name: str, kept: Collection[Op] = ()) -> Compile
         else step
         for number, step in enumerate(steps, 1)
     ]
+    # The groups as loops have left them: interchanged, they store their totals.
     final = tuple(step.group if isinstance(step, LoopNests) else step for step in steps)
     return CompiledGraph(
         graph,

@@ -71,19 +71,16 @@ class Accumulator:
 class Nest:
     """The loops that some statements of a kernel share, inside the outer ones.
 
-    ``accesses`` has that of each load, and of each statement for what it stores.  The loop
-    ``split``, if there is one, is dealt out to threads in parts, which have totals of their own.
+    ``accesses`` has that of each load, and of each statement for what it stores; ``folds`` says how
+    each fold is collected.  The loop ``split``, if there is one, is dealt out to threads in parts,
+    which have totals of their own.
     """
 
     statements: list[Statement]
     loops: list[Loop]
     accesses: dict[Load | Statement, Access]
-    accumulators: dict[Statement, Accumulator] = field(default_factory=dict)
+    folds: dict[Statement, Accumulator] = field(default_factory=dict)
     split: Loop | None = None
-
-    @property
-    def folds(self) -> list[Statement]:
-        return list(self.accumulators)
 
 
 @dataclass(eq=False)
@@ -264,7 +261,7 @@ def _assigned(
 ) -> LoopNests:
     """The loop nests: what is shared by threads, and how each fold is collected."""
     for nest in nests:
-        nest.accumulators = {
+        nest.folds = {
             s: _accumulator(s, nest.loops, interchanged) for s in nest.statements if s.is_reduce
         }
         large = prod(loop.size for loop in nest.loops) > jit.SMALL
