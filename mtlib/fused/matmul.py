@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mtlib.autograd import Function
 from mtlib.checks import matmul_operands
+from mtlib.kernels.plans import kept as plans
 from mtlib.kernels.products.matmul import matmul as kernel
-from mtlib.kernels.products.matmul import plan
 from mtlib.runtime.memory import allocate
 from mtlib.tensor import BOOL, Tensor
 
@@ -65,7 +65,7 @@ def product(name: str, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tens
     """a b + bias for stacks of one batch shape; ``name`` is what asks for the memory."""
     start = None if bias is None else bias.storage[bias.layout.offset :][: bias.size]
     x, y = a.storage, b.storage
-    how = plan(a.layout, b.layout, x.itemsize)
+    how = plans.product(a.layout, b.layout, x.itemsize)
     out = Tensor(allocate(how.layout.shape, x.dtype, name), how.layout)
     kernel(out.storage, x, y, how, start)
     return out

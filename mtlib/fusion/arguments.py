@@ -10,7 +10,8 @@ import inspect
 import keyword
 import unicodedata
 from collections import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,53 +22,63 @@ from mtlib.tensor import Tensor
 Place = tuple[str, int | str | None]
 
 
+@dataclass(eq=False)
 class Arguments:
-    """The arguments in ``bound``, told apart.
+    """The arguments of a call, told apart by :func:`classified`.
 
     ``tensors`` are those that a program computes with, by place: also copies of arrays of bools and
     of integers, whose dtypes are in ``arrays``.  ``others``, each with what the caller calls it,
-    are part of the program.  Raises ``TypeError`` for what might have tensors in it, or values of
-    its own.
-
-    >>> import mtlib
-    >>> signature = inspect.signature(lambda x, *more, by=2: x)
-    >>> found = Arguments(signature.bind(mtlib.ones(3), 1, by=np.arange(3)))
-    >>> list(found.tensors), found.arrays, found.others
-    ([('x', None), ('by', None)], {('by', None): dtype('int64')}, [('more[0]', 1)])
+    are part of the program.  Programs are told apart by ``key``, and by what the others are.
     """
 
-    def __init__(self, bound: inspect.BoundArguments) -> None:
-        self.bound = bound
-        self.tensors: dict[Place, Tensor] = {}
-        self.arrays: dict[Place, np.dtype] = {}
-        self.others: list[tuple[str, object]] = []
-        places = _placed(bound)
-        for place, x in places.items():
-            if isinstance(x, Tensor):
-                self.tensors[place] = x
-            elif isinstance(x, np.ndarray) and x.dtype.kind in "iub":
-                self.tensors[place] = tensor(x)
-                self.arrays[place] = x.dtype
-            else:
-                _check(described(place), x)
-                self.others.append((described(place), x))
-        lies = [(x.layout, x.dtype, x.requires_grad) for x in self.tensors.values()]
-        # What tells programs apart, beside what the others are.
-        self.key = tuple(places), tuple(self.tensors), tuple(self.arrays.items()), tuple(lies)
+    bound: inspect.BoundArguments
+    tensors: dict[Place, Tensor]
+    arrays: dict[Place, np.dtype]
+    others: list[tuple[str, object]]
+    key: tuple
 
-    def call(self, fn: Callable, symbols: Mapping[Place, Tensor]):
-        """``fn`` for these arguments, with ``symbols`` in the places of tensors."""
+    def with_tensors(self, tensors: Mapping[Place, Tensor]) -> inspect.BoundArguments:
+        """These arguments, with others in the places of ``tensors``."""
         args = inspect.BoundArguments(self.bound.signature, dict(self.bound.arguments))
         for name, value in args.arguments.items():
             kind = args.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_POSITIONAL:
-                value = tuple(symbols.get((name, i), x) for i, x in enumerate(value))
+                value = tuple(tensors.get((name, i), x) for i, x in enumerate(value))
             elif kind is inspect.Parameter.VAR_KEYWORD:
-                value = {key: symbols.get((name, key), x) for key, x in value.items()}
+                value = {key: tensors.get((name, key), x) for key, x in value.items()}
             else:
-                value = symbols.get((name, None), value)
+                value = tensors.get((name, None), value)
             args.arguments[name] = value
-        return fn(*args.args, **args.kwargs)
+        return args
+
+
+def classified(bound: inspect.BoundArguments) -> Arguments:
+    """The arguments in ``bound``, told apart.
+
+    Raises ``TypeError`` for what might have tensors in it, or values of its own.
+
+    >>> import mtlib
+    >>> signature = inspect.signature(lambda x, *more, by=2: x)
+    >>> found = classified(signature.bind(mtlib.ones(3), 1, by=np.arange(3)))
+    >>> list(found.tensors), found.arrays, found.others
+    ([('x', None), ('by', None)], {('by', None): dtype('int64')}, [('more[0]', 1)])
+    """
+    tensors: dict[Place, Tensor] = {}
+    arrays: dict[Place, np.dtype] = {}
+    others: list[tuple[str, object]] = []
+    places = _placed(bound)
+    for place, x in places.items():
+        if isinstance(x, Tensor):
+            tensors[place] = x
+        elif isinstance(x, np.ndarray) and x.dtype.kind in "iub":
+            tensors[place] = tensor(x)
+            arrays[place] = x.dtype
+        else:
+            _check(described(place), x)
+            others.append((described(place), x))
+    lie = tuple((x.layout, x.dtype, x.requires_grad) for x in tensors.values())
+    key = tuple(places), tuple(tensors), tuple(arrays.items()), lie
+    return Arguments(bound, tensors, arrays, others, key)
 
 
 def _placed(bound: inspect.BoundArguments) -> dict[Place, object]:

@@ -1,14 +1,14 @@
-"""Reading a program: running it on symbols, which have shapes and no values.
+"""Capturing a program: running it on symbols, which have shapes and no values.
 
-Every operation of mtlib goes through ``Function.apply``, so that is where a program is read.  The
-forward of an operation runs without arrays, which tells its layout and what it saves; then a node
-is written down.  As backward is made of operations too, following a symbol's gradient reads the
-backward program in the same way.
+Every operation of mtlib goes through ``Function.apply``, so that is where a program is recorded.
+The forward of an operation runs without arrays, which tells its layout and what it saves; then it
+is written down as an :class:`~mtlib.fusion.graph.Op`.  As backward is made of operations too,
+following a symbol's gradient captures the backward program in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,22 +17,20 @@ import numpy as np
 from mtlib.autograd import Function, run_forward
 from mtlib.checks import Integers
 from mtlib.fused.matmul import MatMul
-from mtlib.fusion.arguments import Place, labelled
-from mtlib.fusion.graph import Node
+from mtlib.fusion.arguments import Arguments, labelled
+from mtlib.fusion.graph import Op
 from mtlib.fusion.primitives import PRIMITIVES
-from mtlib.fusion.results import apart
+from mtlib.fusion.simplify import Builder
 from mtlib.layout import Shape, contiguous
-from mtlib.make import full
 from mtlib.ops.maps import Neg
-from mtlib.ops.views import Scatter
-from mtlib.ops.zips import Add, Compare, Maximum, Minimum, Mul, Pow, Sub, Where
+from mtlib.ops.zips import Add, Maximum, Minimum, Mul, Pow, Sub, Where
 from mtlib.runtime.ledger import Trace, trace
 from mtlib.runtime.mode import thread, treated
 from mtlib.tensor import Tensor
 
-# Operations that keep a kernel of their own; the shape of each one's result.
+# Functions that stay calls of their kernel, as no loop nest that is written here would be as fast;
+# and the shape of each one's result.
 CALLS = {MatMul: lambda a, b: (*a.shape[:-1], b.shape[-1])}
-
 # Of integers NumPy computes these in their own dtype.
 WRAPPING = frozenset({Neg, Add, Sub, Mul, Pow})
 # What of arrays too only functions of mtlib compute, and give tensors.
@@ -47,18 +45,18 @@ class ValuesWanted(TypeError):
 class Nowhere:
     """The storage of a symbol: there is none, so no kernel can be given it by mistake.
 
-    It is what ``node`` made, and views of that, would share.
+    It is what the result of ``op``, and views of that, would share.
     """
 
-    node: Node
+    op: Op
 
     @property
     def dtype(self) -> np.dtype:
-        return self.node.dtype
+        return self.op.dtype
 
     def __getattr__(self, name: str):
         raise ValuesWanted(
-            f"fuse: the program looks into the storage of a tensor of shape {self.node.shape} "
+            f"fuse: the program looks into the storage of a tensor of shape {self.op.shape} "
             "while it is read; only shapes are known then, so nothing may depend on values"
         )
 
@@ -67,13 +65,13 @@ class Nowhere:
 
 
 class Symbol(Tensor):
-    """A tensor of a program that is being read: the shape of one, and the node that makes it."""
+    """A tensor of a program that is being read: its shape, and the operation that makes it."""
 
-    __slots__ = ("_brings_dtype", "node")
+    __slots__ = ("_brings_dtype", "op")
 
-    def __init__(self, node: Node, requires_grad: bool = False, storage=None) -> None:
-        super().__init__(storage or Nowhere(node), node.layout, requires_grad)
-        self.node = node
+    def __init__(self, op: Op, requires_grad: bool = False, storage=None) -> None:
+        super().__init__(storage or Nowhere(op), op.layout, requires_grad)
+        self.op = op
         self._brings_dtype = True
 
     @property
@@ -83,7 +81,7 @@ class Symbol(Tensor):
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
-        if hasattr(self, "node"):  # and is not just being made
+        if hasattr(self, "op"):  # and is not just being made
             self._refuse_in_program("sets .grad")
         Tensor.grad.__set__(self, gradient)
 
@@ -107,7 +105,7 @@ class Symbol(Tensor):
             )
 
     def detach(self) -> Symbol:
-        return Symbol(self.node, storage=self.storage)
+        return Symbol(self.op, storage=self.storage)
 
     def is_shared(self) -> bool:
         return False
@@ -122,7 +120,7 @@ class Symbol(Tensor):
         )
 
     def __repr__(self) -> str:
-        return f"symbol({self.node.name}, shape={self.shape})"
+        return f"symbol({self.op.name}, shape={self.shape})"
 
 
 class ArraySymbol(Symbol):
@@ -155,7 +153,7 @@ class IntegerSymbol(ArraySymbol, Integers):
     __slots__ = ()
 
     def check(self, test: Callable, *told) -> None:
-        thread.mode.reader.checks[self.node, test, told] = None
+        thread.mode.reader.checks[self.op, test, told] = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -179,7 +177,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Program:
-    """What was read: what goes in, what comes out, and how gradients flow back.
+    """What was captured: what goes in, what comes out, and how gradients flow back.
 
     ``seeds`` has the gradient that flows into each output, and ``gradients`` for each output those
     that flow out to the inputs; None where none does.  ``checks`` are what the values of arrays of
@@ -187,36 +185,35 @@ class Program:
     that is told beside the values).
     """
 
-    inputs: tuple[Node, ...]
-    outputs: tuple[Node, ...]
-    seeds: tuple[Node | None, ...]
-    gradients: tuple[tuple[Node | None, ...], ...]
+    inputs: tuple[Op, ...]
+    outputs: tuple[Op, ...]
+    seeds: tuple[Op | None, ...]
+    gradients: tuple[tuple[Op | None, ...], ...]
     kind: type  # what the function returns: a tensor, or several in a tuple or a list
-    checks: tuple[tuple[Node, Callable, tuple], ...]
+    checks: tuple[tuple[Op, Callable, tuple], ...]
 
 
-def read(call: Callable, tensors: dict[Place, Tensor], arrays: Mapping[Place, np.dtype]) -> Program:
-    """The program that ``call`` runs for ``tensors``, which it gets as a dict, by place.
-
-    Those in ``arrays`` hold the integers or bools of an array, of the dtype there.
-    """
-    enabled, labels, symbols = thread.mode.grad_enabled, labelled(list(tensors)), {}
+def capture(fn: Callable, arguments: Arguments) -> Program:
+    """The program that ``fn`` runs for ``arguments``, with symbols in the places of tensors."""
+    tensors, arrays, symbols = arguments.tensors, arguments.arrays, {}
+    enabled, labels = thread.mode.grad_enabled, labelled(list(tensors))
     for place, x in tensors.items():
-        node = Node("input", labels[place], (), x.layout, x.dtype)
+        op = Op("input", labels[place], (), x.layout, x.dtype)
         if place in arrays:
-            symbols[place] = (ArraySymbol if arrays[place].kind == "b" else IntegerSymbol)(node)
+            symbols[place] = (ArraySymbol if arrays[place].kind == "b" else IntegerSymbol)(op)
             symbols[place].array = arrays[place]
         else:
-            symbols[place] = Symbol(node, enabled and x.requires_grad)
+            symbols[place] = Symbol(op, enabled and x.requires_grad)
     with treated(traces=(), reading=True, phase="forward"), trace() as made:
         reader = _Reader(made, len(symbols))
         with treated(reader=reader):
-            result = call(symbols)
+            bound = arguments.with_tensors(symbols)
+            result = fn(*bound.args, **bound.kwargs)
             results = [reader.symbol(x) for x in _several(result)]
             flows = [_flow(x, number, symbols.values()) for number, x in enumerate(results)]
     return Program(
-        tuple(x.node for x in symbols.values()),
-        apart(symbols.values(), results, len(reader.nodes) + reader.given),
+        tuple(x.op for x in symbols.values()),
+        reader.builder.outputs(symbols.values(), results),
         tuple(seed for seed, _ in flows),
         tuple(gradients for _, gradients in flows),
         type(result),
@@ -238,17 +235,17 @@ def _flow(output: Symbol, number: int, inputs: Iterable[Symbol]):
     """(seed, gradients): what flows into ``output``, and what of it flows out to each input."""
     if not output.requires_grad:
         return None, ()
-    seed = Node("input", f"d{number or ''}", (), contiguous(output.shape), output.dtype)
+    seed = Op("input", f"d{number or ''}", (), contiguous(output.shape), output.dtype)
     with treated(phase="backward"):
         output.backward(Symbol(seed), retain_graph=True)
-        gradients = tuple(getattr(x.grad, "node", None) for x in inputs)
+        gradients = tuple(getattr(x.grad, "op", None) for x in inputs)
         for x in inputs:
             x.grad = None
     return seed, gradients
 
 
 class _Reader:
-    """Writes a node for each Function that is applied.
+    """Stands in for the Functions that are applied, and writes down an operation for each.
 
     ``made`` is the page on which all that the program makes by itself is entered, and ``checks``
     has what is to be checked whenever the program runs.
@@ -256,9 +253,8 @@ class _Reader:
 
     def __init__(self, made: Trace, given: int) -> None:
         self.made = made
-        self.given = given  # so many nodes there are already: the inputs
-        self.nodes: dict[tuple, Node] = {}
-        self.checks: dict[tuple[Node, Callable, tuple], None] = {}
+        self.builder = Builder(given)
+        self.checks: dict[tuple[Op, Callable, tuple], None] = {}
         self.constants: dict[tuple, Tensor] = {}  # by what they hold
         self.storages: dict[int, tuple[np.ndarray, Nowhere]] = {}  # of tensors it made, by id
 
@@ -288,15 +284,15 @@ class _Reader:
         if x.requires_grad:
             self._refuse_gradient(x.shape)
         if x.size == 1:
-            how = x.item()
+            value = x.item()
         else:  # as it is now: its memory can be written to before it is used again
             values = x.layout, x.dtype, x.storage.tobytes()
             if values not in self.constants:
                 self.constants[values] = Tensor(x.storage.copy(), x.layout)
-            how = self.constants[values]
-        node = self._node("constant", "constant", (), x.layout, x.dtype, how)
-        _, nowhere = self.storages.setdefault(id(x.storage), (x.storage, Nowhere(node)))
-        return Symbol(node, storage=nowhere)
+            value = self.constants[values]
+        op = self.builder.op("constant", "constant", (), x.layout, x.dtype, value)
+        _, nowhere = self.storages.setdefault(id(x.storage), (x.storage, Nowhere(op)))
+        return Symbol(op, storage=nowhere)
 
     def look(self, x: Tensor) -> None:
         """Refuse to look at the values of ``x`` unless the program made it."""
@@ -310,10 +306,10 @@ class _Reader:
         """A symbol for what ``make`` will draw."""
         if requires_grad:
             self._refuse_gradient(shape)
-        node = self._node(
+        op = self.builder.op(
             "call", make.__name__, (), contiguous(shape), dtype, Drawn(make, shape, dtype)
         )
-        return Symbol(node)
+        return Symbol(op)
 
     def _refuse_gradient(self, shape: Shape) -> None:
         raise ValueError(
@@ -321,31 +317,21 @@ class _Reader:
             "would arrive nowhere; make it outside, and pass it"
         )
 
-    def _node(self, kind, name, args, layout, dtype, how=None) -> Node:
-        """A node; the same one if the same was written before."""
-        key = (kind, name, args, layout, dtype, id(how) if isinstance(how, Tensor) else repr(how))
-        if key not in self.nodes:
-            number = len(self.nodes) + self.given
-            self.nodes[key] = Node(kind, name, args, layout, np.dtype(dtype), how, number)
-        return self.nodes[key]
-
     def _call(self, function, ctx, arguments):
         ctx.save_for_backward(*arguments)
         layout = contiguous(CALLS[function](*arguments))
-        args = tuple(x.node for x in arguments)
-        return Symbol(
-            self._node("call", function.name, args, layout, arguments[-1].dtype, function)
-        )
+        operands, dtype = tuple(x.op for x in arguments), arguments[-1].dtype
+        return Symbol(self.builder.op("call", function.name, operands, layout, dtype, function))
 
     def _primitive(self, function, ctx, arguments):
         _check_integers(function, arguments)
-        nodes = tuple(x.node for x in arguments if isinstance(x, Symbol))
+        operands = tuple(x.op for x in arguments if isinstance(x, Symbol))
         rest = tuple(x for x in arguments if not isinstance(x, Symbol))
         with treated(rehearsing=True):
             output = function.forward(ctx, *arguments)
         storage = arguments[0].storage if function.kind == "view" else None
         kind = _kind(function, arguments)
-        symbol = kind(self._simplest(function, nodes, rest, output), storage=storage)
+        symbol = kind(self.builder.primitive(function, operands, rest, output), storage=storage)
         if kind is not Symbol:
             symbol.array = arguments[0].array if kind is IntegerSymbol else output.dtype
             symbol._brings_dtype = symbol.ndim > 0  # to NumPy it is a number
@@ -355,34 +341,6 @@ class _Reader:
         )
         return symbol
 
-    def _simplest(self, function, nodes, rest, output: Tensor) -> Node:
-        """The node for what a primitive gave, or a simpler one that gives the same."""
-        kind = "scatter" if function is Scatter else function.kind
-        name = rest[0] if function is Compare else function.name
-        how = rest[0] if kind == "reduce" else rest
-        layout, dtype = output.layout, output.dtype
-        values = [node.value for node in nodes]
-        if kind == "view" and values[0] is not None:
-            return self._node("constant", "constant", (), layout, dtype, values[0])
-        if kind in ("map", "zip") and None not in values:
-            operands = [full((), v, dtype=x.dtype) for v, x in zip(values, nodes, strict=True)]
-            with treated(reader=None, grad_enabled=False):
-                value = function.apply(*operands, *rest).item()
-            return self._node("constant", "constant", (), layout, dtype, value)
-        if kind == "view" and layout == nodes[0].layout:
-            return nodes[0]
-        if name == "where" and values[0] is not None:
-            chosen = nodes[1 if values[0] else 2]
-            if chosen.layout == layout:
-                return chosen
-        if name in ("mul", "div", "pow") and values[1] == 1 and nodes[0].layout == layout:
-            return nodes[0]
-        if name == "mul" and values[0] == 1 and nodes[1].layout == layout:
-            return nodes[1]
-        if name == "pow" and values[1] == 2:
-            kind, name, nodes = "zip", "mul", (nodes[0], nodes[0])
-        return self._node(kind, name, nodes, layout, dtype, how)
-
 
 def _kind(function: type[Function], arguments) -> type[Symbol]:
     """What symbol a primitive gives: one for an array, if NumPy would have computed it."""
@@ -390,7 +348,7 @@ def _kind(function: type[Function], arguments) -> type[Symbol]:
     arrays = [x for x in symbols if isinstance(x, ArraySymbol)]
     if not arrays or function in NOT_OF_NUMPY:
         return Symbol
-    if not all(isinstance(x, ArraySymbol) or x.node.value is not None for x in symbols):
+    if not all(isinstance(x, ArraySymbol) or x.op.scalar is not None for x in symbols):
         return Symbol
     return type(arguments[0]) if function.kind == "view" else ArraySymbol
 
@@ -401,7 +359,7 @@ def _check_integers(function: type[Function], arguments) -> None:
         return
     symbols = [x for x in arguments if isinstance(x, Symbol)]
     short = [x for x in symbols if isinstance(x, IntegerSymbol) and x.array != np.int64]
-    if short and all(isinstance(x, IntegerSymbol) or x.node.value is not None for x in symbols):
+    if short and all(isinstance(x, IntegerSymbol) or x.op.scalar is not None for x in symbols):
         raise TypeError(
             f"fuse: {function.name} of an array of {short[0].array} with no tensor beside it "
             "may leave the range of that dtype; pass the array as int64"

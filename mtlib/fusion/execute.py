@@ -1,177 +1,173 @@
-"""Running a schedule: making arrays, calling kernels, letting go of what is no longer needed."""
+"""Running a program: making arrays, calling kernels, letting go of what is no longer needed.
+
+And joining the results to autograd's graph, so that backward runs in the same way.
+"""
 
 from __future__ import annotations
 
-import functools
-import linecache
-from collections.abc import Callable, Collection, Sequence
-from inspect import isfunction
+from collections.abc import Sequence
 
-import numba
 import numpy as np
 
-from mtlib.fusion.graph import Graph, Node, source
-from mtlib.fusion.plain import giving_numpy_numbers, with_numpy_numbers
-from mtlib.fusion.primitives import VIEWS, namespace
-from mtlib.fusion.schedule import is_there, schedule
-from mtlib.fusion.source import Source, write
-from mtlib.fusion.tasks import Call, Kernel
-from mtlib.fusion.wording import Array
+from mtlib.autograd import Function, run_forward
+from mtlib.fusion.compile import (
+    CompiledGraph,
+    CompiledProgram,
+    Launch,
+    Place,
+    compile_graph,
+    kernel,
+)
+from mtlib.fusion.graph import Op
+from mtlib.fusion.primitives import VIEWS
+from mtlib.fusion.statements import NeedsStorage
 from mtlib.kernels import jit
-from mtlib.layout import Shape
-from mtlib.runtime.ledger import Recording
+from mtlib.layout import Layout
+from mtlib.runtime.ledger import Recording, record_saved
 from mtlib.runtime.memory import allocate
-from mtlib.runtime.mode import thread
+from mtlib.runtime.mode import no_grad, thread
 from mtlib.tensor import Tensor
+
+Memory = dict[Op, Tensor]  # what lies there
 
 
 class Executable:
-    """A graph that can be run: its schedule, and the source of each of its kernels."""
+    """``compiled``, with a Function for each output that stands for it in autograd's graph."""
 
-    def __init__(self, graph: Graph, name: str, kept: Collection[Node] = ()) -> None:
-        self.graph = graph
-        self.name = name
-        self.schedule = schedule(graph, kept)
-        steps = self.schedule.steps
-        several = sum(isinstance(step, Kernel) for step in steps) > 1
-        self.sources: dict[Kernel, Source] = {}
-        for number, step in enumerate(steps, 1):
-            if isinstance(step, Kernel):
-                self.sources[step] = write(step, f"{name}_{number}" if several else name)
-        self._runs = [
-            _KernelRun(step, self.sources[step], graph) if isinstance(step, Kernel) else _call(step)
-            for step in steps
+    def __init__(self, compiled: CompiledProgram) -> None:
+        self.compiled = compiled
+        self.functions = [
+            graph and output_function(compiled.name, graph, gradients)
+            for graph, gradients in zip(compiled.backward, compiled.program.gradients, strict=True)
         ]
-        results = {source(node) for node in graph.outputs}
-        last = {node: at for at, step in enumerate(steps) for node in step.needed}
-        self._freed: list[list[Node]] = [[] for _ in steps]
-        for node in last.keys() - results:
-            self._freed[last[node]].append(node)
-        self._given = {n: n.how for n in graph.nodes if is_there(n, graph) and n.kind == "constant"}
 
-    @property
-    def source(self) -> str:
-        """The text of its kernels."""
-        return "\n\n\n".join(text.text for text in self.sources.values())
-
-    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The outputs for ``inputs``, which are laid out as the graph's."""
-        memory = self._given | dict(zip(self.graph.inputs, inputs, strict=True))
-        for run, freed in zip(self._runs, self._freed, strict=True):
-            run(memory)
-            for node in freed:
-                memory.pop(node, None)
-        return [seen(memory, node) for node in self.graph.outputs]
-
-
-def _call(call: Call) -> Callable:
-    def run(memory: dict[Node, Tensor]) -> None:
-        arguments = [seen(memory, node) for node in call.node.args]
-        memory[call.node] = call.node.how.apply(*arguments)
-
-    return run
+    def run(self, inputs: Sequence[Tensor]):
+        """The results for ``inputs``, joined to autograd's graph."""
+        compiled, program = self.compiled, self.compiled.program
+        given = dict(zip(program.inputs, inputs, strict=True))
+        for op, test, told in program.checks:
+            test(seen(given, op).numpy(), *told)
+        with no_grad():
+            results = run_graph(compiled.forward, [x.detach() for x in inputs])
+        known = dict(zip(compiled.forward.graph.outputs, results, strict=True)) | given
+        outputs = []
+        for op, kept, function in zip(program.outputs, compiled.kept, self.functions, strict=True):
+            output = known[op].detach()
+            if function is not None:
+                saved = [known[x] for x in kept]
+                output = function.apply_by(run_forward, (output, saved, *inputs))
+                record_saved([x.storage for x in saved])
+            outputs.append(output)
+        kind = program.kind
+        if issubclass(kind, Tensor):
+            return outputs[0]
+        return outputs if kind is list else getattr(kind, "_make", tuple)(outputs)  # also by name
 
 
-class _KernelRun:
-    """A kernel of a program, with all that does not change from call to call worked out."""
+class Output(Function):
+    """An output of a program that has run already: its place in autograd's graph.
 
-    def __init__(self, kernel: Kernel, text: Source, graph: Graph) -> None:
-        self.text = text
-        needed = kernel.needed
-        self.needed = [node for node in graph.nodes if node in needed]
-        self.stored = [node for node in graph.nodes if node in kernel.stored]
-        self.places = [_Place(array) for array in text.arrays]
-        pieces = -(-text.shared.size // text.widest) if text.shared and text.widest else 1
-        self.parts = pieces if text.shared else None
-        self.parallel = " in each(" in text.text  # else there is nothing to deal out to threads
-
-    def __call__(self, memory: dict[Node, Tensor]) -> None:
-        if not thread.mode.traces:
-            self._run(memory)
-            return
-        inputs = [memory[node] for node in self.needed]
-        with Recording(self.text.name, "fused", inputs) as recording:
-            self._run(memory)
-            outputs = [memory[node] for node in self.stored]
-            recording.finish(outputs, [], (self.text.reads, self.text.writes))
-
-    def _run(self, memory: dict[Node, Tensor]) -> None:
-        text = self.text
-        for node in self.stored:
-            zero = node.kind == "scatter"
-            storage = allocate(node.shape, node.dtype, text.name, zero=zero)
-            memory[node] = Tensor(storage, node.layout)
-        threads = jit.threads_for(text.work) if self.parallel else 1
-        parts = () if self.parts is None else (max(threads, self.parts),)
-        space = [allocate(parts, dtype, text.name, role="workspace") for dtype in text.partial]
-        arrays = [place.array(memory) for place in self.places]
-        _kernel(text.name, text.text).run(threads, *arrays, *space, *text.sizes, *parts)
-
-
-class _Place:
-    """Where in a node's memory the array is that a kernel gets.
-
-    Gaps between rows are counted in as part of them, if that makes the array contiguous: the loops
-    know how far to go, and what the compiler has to know is that rows lie side by side.
+    A subclass has the ``graph`` of its backward, for a contiguous gradient, and in ``gradients``
+    that of each input.
     """
 
-    def __init__(self, array: Array) -> None:
-        self.node, size = array.node, array.node.dtype.itemsize
-        strides = array.strides or (1,)
-        self.sizes = _padded(array.sizes or (1,), strides)
-        self.offset, self.start = array.offset, array.offset * size
-        self.steps = tuple(s * size for s in strides)
-        self.empty = 0 in array.sizes
-        self.end = array.offset + sum((n - 1) * s for n, s in zip(self.sizes, strides, strict=True))
+    graph: CompiledGraph
+    others: dict[Layout, CompiledGraph | None]  # for gradients that are laid out otherwise
+    gradients: tuple[Op | None, ...]
 
-    def array(self, memory: dict[Node, Tensor]) -> np.ndarray:
-        """The array."""
-        storage = memory[self.node].storage
-        if self.empty:
-            return np.empty(self.sizes, storage.dtype)
-        if self.end < storage.size:
-            return np.ndarray(self.sizes, storage.dtype, storage, self.start, self.steps)
-        return np.lib.stride_tricks.as_strided(storage[self.offset :], self.sizes, self.steps)
+    @staticmethod
+    def forward(ctx, output, saved, *inputs):
+        ctx.save_for_backward(*saved)
+        return output
+
+    @staticmethod
+    def backward(ctx, d):
+        function = ctx.function
+        graph = function.graph_for(d.layout)
+        if graph is None:
+            graph, d = function.graph, d.contiguous()
+        results = run_graph(graph, [*ctx.saved_tensors, d])
+        found = dict(zip(function.graph.graph.outputs, results, strict=True))
+        return None, None, *(found.get(op) for op in function.gradients)
+
+    @classmethod
+    def graph_for(cls, layout: Layout) -> CompiledGraph | None:
+        """What to run for a gradient of ``layout``; None if it has to be copied first."""
+        first = cls.graph
+        seed = first.graph.inputs[-1]
+        if layout == seed.layout:
+            return first
+        if layout not in cls.others:
+            try:
+                cls.others[layout] = compile_graph(first.graph.with_input(seed, layout), first.name)
+            except NeedsStorage:
+                cls.others[layout] = None
+        return cls.others[layout]
 
 
-def _padded(sizes: Shape, strides: Shape) -> Shape:
-    if 0 in sizes or strides[-1] != 1 or min(strides) < 0:
-        return sizes
-    pitches = [sizes[0]]
-    for above, below, n in zip(strides, strides[1:], sizes[1:], strict=False):
-        if above % below or above // below < n:
-            return sizes
-        pitches.append(above // below)
-    return tuple(pitches)
+def output_function(
+    name: str, graph: CompiledGraph, gradients: tuple[Op | None, ...]
+) -> type[Output]:
+    """A Function that is called ``name``, with ``graph`` for its backward."""
+    members = {"name": name, "graph": graph, "others": {}, "gradients": gradients}
+    return type(name, (Output,), members)
 
 
-def seen(memory: dict[Node, Tensor], node: Node) -> Tensor:
-    """The tensor that ``node`` is: in memory, or a view of what is."""
+def run_graph(compiled: CompiledGraph, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs for ``inputs``, which are laid out as the graph's."""
+    memory: Memory = compiled.given | dict(zip(compiled.graph.inputs, inputs, strict=True))
+    for step, freed in zip(compiled.steps, compiled.freed, strict=True):
+        if not isinstance(step, Launch):
+            arguments = [seen(memory, x) for x in step.op.operands]
+            memory[step.op] = step.op.attribute.apply(*arguments)
+        elif thread.mode.traces:
+            _recorded(step, memory)
+        else:
+            _launched(step, memory)
+        for op in freed:
+            memory.pop(op, None)
+    return [seen(memory, op) for op in compiled.graph.outputs]
+
+
+def _recorded(launch: Launch, memory: Memory) -> None:
+    source = launch.source
+    inputs = [memory[op] for op in launch.uses]
+    with Recording(source.name, "fused", inputs) as recording:
+        _launched(launch, memory)
+        outputs = [memory[op] for op in launch.stores]
+        recording.finish(outputs, [], (source.reads, source.writes))
+
+
+def _launched(launch: Launch, memory: Memory) -> None:
+    """Make room for what the kernel stores, and call it."""
+    source = launch.source
+    for op in launch.stores:
+        zero = op.kind == "scatter"
+        memory[op] = Tensor(allocate(op.layout.shape, op.dtype, source.name, zero=zero), op.layout)
+    threads = jit.threads_for(launch.work) if launch.parallel else 1
+    parts = () if source.parts is None else (max(threads, source.parts),)
+    totals = [allocate(parts, dtype, source.name, role="workspace") for dtype in source.totals]
+    arrays = [_array(place, memory[place.op].storage) for place in launch.places]
+    kernel(source.name, source.text).run(threads, *arrays, *totals, *source.sizes, *parts)
+
+
+def _array(place: Place, storage: np.ndarray) -> np.ndarray:
+    """The part of ``storage`` that a kernel gets."""
+    if place.empty:
+        return np.empty(place.sizes, storage.dtype)
+    if place.end < storage.size:
+        return np.ndarray(place.sizes, storage.dtype, storage, place.start, place.steps)
+    return np.lib.stride_tricks.as_strided(storage[place.offset :], place.sizes, place.steps)
+
+
+def seen(memory: Memory, op: Op) -> Tensor:
+    """The tensor that ``op`` is: in memory, or a view of what is."""
     views = []
-    while node.kind == "view":
-        views.append(node)
-        node = node.args[0]
-    x = memory[node]
+    while op.kind == "view":
+        views.append(op)
+        op = op.operands[0]
+    x = memory[op]
     layout = x.layout
     for view in reversed(views):
-        layout = VIEWS[view.name](layout, *view.how)
+        layout = VIEWS[view.name](layout, *view.attribute)
     return Tensor(x.storage, layout)
-
-
-@functools.lru_cache(maxsize=1 << 10)
-def _kernel(name: str, text: str) -> jit.Kernel:
-    """The compiled kernel; one for all programs that come to the same text."""
-    file = f"<fuse: {name}>"
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    plain = bool(numba.config.DISABLE_JIT)
-    code = compile(with_numpy_numbers(text) if plain else text, file, "exec")
-
-    def make(each):
-        names = namespace(each)
-        if plain:
-            names |= {k: giving_numpy_numbers(f) for k, f in names.items() if isfunction(f)}
-        exec(code, names)
-        return names[name]
-
-    # No x · y + z in one step: what is computed again in backward has to come out the same.
-    return jit.Kernel(make)

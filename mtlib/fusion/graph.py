@@ -1,13 +1,15 @@
 """A program as a graph: what was computed from what.
 
-A :class:`Node` is one operation, or one thing that is given.  It knows its shape and how the
-operation by itself would have laid out its result, but no values.
+An :class:`Op` is one operation of a program, or one thing that is given.  It knows its shape and
+how the operation by itself would have laid out its result, but no elements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 
@@ -15,38 +17,47 @@ from mtlib.layout import Layout, Shape
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
-    """One operation of a program.
+class Op:
+    """One operation of a program, and its result.
 
     ``kind`` is "input" or "constant" for what is given, "map", "zip", "reduce" or "view" as in the
     ledger, "scatter" for zeros with values at some places, and "call" for an operation that has a
-    kernel of its own.  ``how`` holds what it was told beside tensors: the dims of a reduce, the
-    arguments of a view, the value of a constant.  ``number`` counts the nodes of a program.
+    kernel of its own.  ``attribute`` is what it was told beside its operands: the dims of a reduce,
+    the arguments of a view, the value of a constant.  ``index`` counts the operations of a program.
     """
 
     kind: str
     name: str
-    args: tuple[Node, ...]
+    operands: tuple[Op, ...]
     layout: Layout
     dtype: np.dtype
-    how: object = None
-    number: int = 0
+    attribute: object = None
+    index: int = 0
 
-    @property
+    @cached_property
     def label(self) -> str:
         """What it is called in tables and in the source of kernels."""
-        return self.name if self.kind == "input" else f"{self.name}{self.number}"
+        return self.name if self.kind == "input" else f"{self.name}{self.index}"
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         return self.layout.shape
 
-    @property
-    def value(self) -> float | bool | None:
+    @cached_property
+    def scalar(self) -> float | bool | None:
         """The number that every element is, if that is known."""
-        return self.how if self.kind == "constant" and isinstance(self.how, (float, bool)) else None
+        number = self.kind == "constant" and isinstance(self.attribute, (float, bool))
+        return self.attribute if number else None
 
-    @property
+    @cached_property
+    def base(self) -> Op:
+        """What lies in memory where this is looked at: itself, or what it is a view of."""
+        op = self
+        while op.kind == "view":
+            op = op.operands[0]
+        return op
+
+    @cached_property
     def is_elementwise(self) -> bool:
         """Whether each element comes from the elements at its own place."""
         return self.kind in ("map", "zip")
@@ -56,27 +67,35 @@ class Node:
 class Graph:
     """What has to be computed: ``outputs`` from ``inputs``.
 
-    Inputs can be any nodes; what is behind them is not part of this graph.
+    Inputs can be any operations; what is behind them is not part of this graph.
     """
 
-    inputs: tuple[Node, ...]
-    outputs: tuple[Node, ...]
-    nodes: tuple[Node, ...] = field(init=False)  # each after all that it depends on
+    inputs: tuple[Op, ...]
+    outputs: tuple[Op, ...]
+    ops: tuple[Op, ...] = field(init=False)  # the inputs, then each after all that it depends on
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", tuple(_in_order(self.outputs, self.inputs)))
+        given = frozenset(self.inputs)
+        order = topological(
+            (*self.inputs, *self.outputs), lambda op: () if op in given else op.operands
+        )
+        object.__setattr__(self, "ops", tuple(order))
 
-    def given(self, old: Node, layout: Layout) -> Graph:
+    def is_given(self, op: Op) -> bool:
+        """Whether ``op`` lies in memory before anything runs."""
+        return op in self.inputs or (op.kind == "constant" and op.scalar is None)
+
+    def with_input(self, old: Op, layout: Layout) -> Graph:
         """The same graph with the input ``old`` laid out otherwise."""
-        known = {node: node for node in self.inputs} | {old: replace(old, layout=layout)}
-        for node in self.nodes:
-            if node not in known:
-                args = tuple(known[a] for a in node.args)
-                known[node] = node if args == node.args else replace(node, args=args)
-        return Graph(tuple(known[n] for n in self.inputs), tuple(known[n] for n in self.outputs))
+        known = {op: op for op in self.inputs} | {old: replace(old, layout=layout)}
+        for op in self.ops:
+            if op not in known:
+                operands = tuple(known[x] for x in op.operands)
+                known[op] = op if operands == op.operands else replace(op, operands=operands)
+        return Graph(tuple(known[x] for x in self.inputs), tuple(known[x] for x in self.outputs))
 
     def __str__(self) -> str:
-        """A line for each node: its label, its shape, and how it is made.
+        """A line for each operation: its label, its shape, and how it is made.
 
         >>> import mtlib
         >>> f = mtlib.fuse(lambda x: (x * x).sum(1))
@@ -87,45 +106,43 @@ class Graph:
         sum2  (2,)    reduce mul1, over dim 1
         return sum2
         """
-        rows = [(n.label, str(n.shape), self._made(n)) for n in self.nodes]
+        rows = [(op.label, str(op.shape), self._made(op)) for op in self.ops]
         widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
         lines = [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c}" for a, b, c in rows]
-        return "\n".join([*lines, "return " + ", ".join(n.label for n in self.outputs)])
+        return "\n".join([*lines, "return " + ", ".join(op.label for op in self.outputs)])
 
-    def _made(self, node: Node) -> str:
-        if node in self.inputs:
+    def _made(self, op: Op) -> str:
+        if op in self.inputs:
             return "input"
-        if node.kind == "constant":
-            return "constant" if node.value is None else f"constant {node.value}"
-        what = f"{node.kind} {', '.join(a.label for a in node.args)}".rstrip()
-        return f"{what}, {detail}" if (detail := _detail(node)) else what
+        if op.kind == "constant":
+            return "constant" if op.scalar is None else f"constant {op.scalar}"
+        what = f"{op.kind} {', '.join(x.label for x in op.operands)}".rstrip()
+        if op.kind != "reduce":
+            return what
+        over = "dim" if len(op.attribute) == 1 else "dims"
+        return f"{what}, over {over} {', '.join(map(str, op.attribute)) or 'none'}"
 
 
-def source(node: Node) -> Node:
-    """What lies in memory where ``node`` is looked at: itself, or what it is a view of."""
-    while node.kind == "view":
-        node = node.args[0]
-    return node
+def topological(roots: Iterable, operands: Callable = attrgetter("operands")) -> list:
+    """``roots`` and all that is behind them, each once, and after its ``operands``.
 
+    The one order of the compiler: of operations in a graph, of what an expression is made of, and
+    of kernels.  No recursion, so that a program may be long.
 
-def _detail(node: Node) -> str:
-    if node.kind == "reduce":
-        dims = ", ".join(map(str, node.how))
-        return f"over dim {dims}" if len(node.how) == 1 else f"over dims {dims or 'none'}"
-    return ""
-
-
-def _in_order(outputs: Iterable[Node], inputs: tuple[Node, ...]) -> list[Node]:
-    """The inputs, then all that lies between them and the outputs, arguments first."""
-    order: dict[Node, None] = dict.fromkeys(inputs)
-    waiting = [(node, False) for node in reversed(list(outputs))]
+    >>> behind = {"sum": ["product"], "product": ["x", "y"], "x": [], "y": []}
+    >>> topological(["sum", "y"], behind.get)
+    ['x', 'y', 'product', 'sum']
+    """
+    order: dict[object, None] = {}
+    waiting = [(x, False) for x in reversed(list(roots))]
     while waiting:
-        node, ready = waiting.pop()
-        if node in order:
+        x, ready = waiting.pop()
+        if x in order:
             continue
-        if ready:
-            order[node] = None
+        behind = () if ready else tuple(operands(x))
+        if behind:
+            waiting.append((x, True))
+            waiting += [(y, False) for y in reversed(behind)]
         else:
-            waiting.append((node, True))
-            waiting += [(a, False) for a in reversed(node.args)]
+            order[x] = None
     return list(order)

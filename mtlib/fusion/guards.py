@@ -78,11 +78,11 @@ class Guard:
 
     >>> rate = 0.5
     >>> guard = Guard(lambda x: x * rate)
-    >>> before = guard.look().state
-    >>> guard.look().state == before
+    >>> before = guard.snapshot().state
+    >>> guard.snapshot().state == before
     True
     >>> rate = 0.1
-    >>> guard.look().state == before
+    >>> guard.snapshot().state == before
     False
     """
 
@@ -94,16 +94,17 @@ class Guard:
         self.codes: dict[int, Code] = {}  # that were seen, by id
         self._one_at_a_time = threading.Lock()
 
-    def look(self, given: Iterable[tuple[str, object]] = ()) -> Look:
+    def snapshot(self, given: Iterable[tuple[str, object]] = ()) -> Snapshot:
         """What there is to see now in the function, and in arguments ``given`` with their names.
 
         Raises ``TypeError`` for a NumPy array: its values might be read, and are not compared.
         """
         while True:
             known = self.names, self.asks, self.texts
-            look = Look(self, given)
+            seen = Snapshot(self)
+            seen.take(given)
             if known == (self.names, self.asks, self.texts):
-                return look
+                return seen
 
     def code_of(self, fn: types.FunctionType) -> Code:
         """What the code of ``fn`` names, of which the attributes are looked for from now on."""
@@ -123,14 +124,19 @@ class Guard:
                     setattr(self, what, old | new)
 
 
-class Look:
-    """One look at what a function sees: where ``state`` is equal, its program is the same."""
+class Snapshot:
+    """What a function sees at one time: where ``state`` is equal, its program is the same."""
 
-    def __init__(self, guard: Guard, given: Iterable[tuple[str, object]]) -> None:
+    state: tuple
+
+    def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._met: dict[int, int] = {}  # for each object that was looked at, the how manieth it is
         self._generators: list = []  # of random numbers, that came into view
-        fn = guard.fn
+
+    def take(self, given: Iterable[tuple[str, object]]) -> None:
+        """Look at the function, and at ``given`` arguments with their names."""
+        guard, fn = self._guard, self._guard.fn
         self.state = (
             *[self._at(value, name) for name, value in given],
             self._at(fn, getattr(fn, "__name__", "the function")),
@@ -171,7 +177,7 @@ class Look:
         kind = type(value)
         own = _own(kind)
         if own is object:
-            yield Same(value)
+            yield Identity(value)
             yield from self._object(value, where)
             return
         if own in BEHIND:
@@ -187,7 +193,7 @@ class Look:
         elif issubclass(own, _BYTES):
             yield bytes(value)
         else:
-            yield Same(value)
+            yield Identity(value)
             if own in _HELD:
                 yield self._at(_HELD[own](value), where)
             elif own in _ASKERS:
@@ -255,7 +261,7 @@ class Code:
     """The code of a function: the globals that it reads, and what it may ask an object for."""
 
     def __init__(self, code: types.CodeType, can_be_library: bool) -> None:
-        self.code, self.same = code, Same(code)
+        self.code, self.same = code, Identity(code)
         self.is_library = can_be_library and _is_library_file(code.co_filename)
         self.asks = False  # whether for attributes whose names it works out
         variables: dict[str, None] = {}
@@ -294,7 +300,7 @@ def _texts(constants: Iterable) -> Iterator[str]:
             yield from _texts(x)
 
 
-class Same:
+class Identity:
     """Equal to itself alone, as ``value`` is, and does not keep it alive if that can be avoided."""
 
     __slots__ = ("_find", "_id")
@@ -311,7 +317,7 @@ class Same:
 
     def __eq__(self, other) -> bool:
         found = self._find()
-        return found is not None and isinstance(other, Same) and found is other._find()
+        return found is not None and isinstance(other, Identity) and found is other._find()
 
 
 def _progress(generator):

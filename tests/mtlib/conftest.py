@@ -2,7 +2,8 @@
 
 import pytest
 
-from mtlib.fusion import capture, execute, function
+from mtlib.fusion import execute, frontend
+from mtlib.fusion.capture import capture
 from mtlib.kernels import jit
 
 from .fused_programs import PlainKernel
@@ -23,7 +24,7 @@ def plain(monkeypatch):
         ran.append(PlainKernel(name, text))
         return ran[-1]
 
-    monkeypatch.setattr(execute, "_kernel", kernel)
+    monkeypatch.setattr(execute, "kernel", kernel)
     return ran
 
 
@@ -32,11 +33,11 @@ def read(monkeypatch):
     """Of each program that fuse reads, the shapes of its inputs are put in the list."""
     shapes = []
 
-    def counted(call, tensors, arrays):
-        shapes.append([x.shape for x in tensors.values()])
-        return capture.read(call, tensors, arrays)
+    def counted(fn, arguments):
+        shapes.append([x.shape for x in arguments.tensors.values()])
+        return capture(fn, arguments)
 
-    monkeypatch.setattr(function, "read", counted)
+    monkeypatch.setattr(frontend, "capture", counted)
     return shapes
 
 

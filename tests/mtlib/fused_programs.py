@@ -32,13 +32,15 @@ PROGRAMS = {
     "maps of maps": lambda x, y, w: (
         (x.relu().exp(), x.tanh().tanh(), mtlib.where(x > 0, 1, 2).log())
     ),
-    "powers": lambda x, y, w: x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5,
+    "powers": lambda x, y, w: (
+        (x**2 + (x * x + 1) ** 1.5 + y**1 + (y * y + 1) ** -0.5, (x * x + 1) ** y)
+    ),
     "extremes": lambda x, y, w: mtlib.maximum(x, y) - mtlib.minimum(x, 0.1),
     "where": lambda x, y, w: mtlib.where(x > y, x * 2, y) + (x <= 0) * y,
     "masks": lambda x, y, w: (
         mtlib.where((x > 0) & (y <= x) | ~(y < 1), x, y) * (x != y),
         (x > 0).sum(1) * y[:, 0] + (x > y).mean(),
-        (x > y) ^ (y[:1] > 0),
+        (x > y) ^ (y[:1] >= 0),
     ),
     "a mask looked at twice": lambda x, y, w: (
         lambda m: mtlib.where(m[:, ::-1], x, y) + m.T.reshape(4, 6) * x

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mtlib
-from mtlib.fusion.function import PROGRAMS
+from mtlib.fusion.frontend import PROGRAMS
 from mtlib.fusion.primitives import RESERVED, namespace
 
 from .fused_programs import check

@@ -9,14 +9,15 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable
+from math import prod
 
-from mtlib.fusion.arguments import Arguments, is_name
-from mtlib.fusion.capture import read
-from mtlib.fusion.compiled import Compiled
+from mtlib.fusion.arguments import Arguments, classified, is_name
+from mtlib.fusion.capture import capture
+from mtlib.fusion.compile import CompiledGraph, CompiledProgram, compile_program
 from mtlib.fusion.execute import Executable
-from mtlib.fusion.explain import explain
-from mtlib.fusion.graph import Graph
-from mtlib.fusion.guards import Guard, Look
+from mtlib.fusion.graph import Graph, Op
+from mtlib.fusion.grouping import Call
+from mtlib.fusion.guards import Guard, Snapshot
 from mtlib.fusion.primitives import RESERVED, namespace
 from mtlib.fusion.schedule import Schedule
 from mtlib.runtime.mode import thread
@@ -82,8 +83,8 @@ class Fused:
         functools.update_wrapper(self, fn)
         self._signature = inspect.signature(fn)
         self._guard = Guard(fn)
-        self._programs: OrderedDict[tuple, Compiled] = OrderedDict()
-        self._last: Compiled | None = None
+        self._programs: OrderedDict[tuple, Executable] = OrderedDict()
+        self._last: Executable | None = None
 
     def __call__(self, /, *args, **kwargs):
         """What the function returns for these arguments."""
@@ -91,16 +92,16 @@ class Fused:
             return self.__wrapped__(*args, **kwargs)
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = Arguments(bound)
+        arguments = classified(bound)
         return self._program(arguments).run(list(arguments.tensors.values()))
 
-    def _program(self, arguments: Arguments) -> Compiled:
+    def _program(self, arguments: Arguments) -> Executable:
         """The program for ``arguments``, which is read unless it is one of those that are kept."""
-        look = self._guard.look(arguments.others)
-        key = thread.mode.grad_enabled, arguments.key, look.state
+        seen = self._guard.snapshot(arguments.others)
+        key = thread.mode.grad_enabled, arguments.key, seen.state
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._read(arguments, look)
+            program = self._programs[key] = self._capture(arguments, seen)
             if len(self._programs) > PROGRAMS:
                 self._programs.popitem(last=False)
         elif program is not self._last:
@@ -109,15 +110,15 @@ class Fused:
         self._last = program
         return program
 
-    def _read(self, arguments: Arguments, look: Look) -> Compiled:
-        fn, drawn = self.__wrapped__, look.drawn()
-        program = read(functools.partial(arguments.call, fn), arguments.tensors, arguments.arrays)
-        if look.drawn() != drawn:
+    def _capture(self, arguments: Arguments, seen: Snapshot) -> Executable:
+        fn, drawn = self.__wrapped__, seen.drawn()
+        program = capture(fn, arguments)
+        if seen.drawn() != drawn:
             raise ValueError(
                 "fuse: the program draws random numbers of NumPy or Python while it is read, and "
                 "would keep them; use mtlib.rand or mtlib.randn, which draw at each call"
             )
-        return Compiled(program, _title(fn))
+        return Executable(compile_program(program, _title(fn)))
 
     def __get__(self, instance, owner=None):
         """A fused function in a class is a method."""
@@ -181,13 +182,11 @@ class Fused:
                 for j in range(nj):
                     mul3[i, j] = x[i, j] * y_i
         """
-        latest = self._latest()
-        return "\n\n\n".join(
-            part.source for part in (latest.forward, *self.backward) if part.source
-        )
+        graphs = self._latest().forward, *self.backward
+        return "\n\n\n".join(graph.source for graph in graphs if graph.source)
 
     @property
-    def backward(self) -> tuple[Executable, ...]:
+    def backward(self) -> tuple[CompiledGraph, ...]:
         """For each output that has a gradient, its own graph, schedule and source.
 
         >>> import mtlib
@@ -196,7 +195,7 @@ class Fused:
         >>> print(double.backward[0].schedule)
         1. kernel: d -> mul4
         """
-        return tuple(f.executable for f in self._latest().backward if f is not None)
+        return tuple(graph for graph in self._latest().backward if graph is not None)
 
     def explain(self) -> str:
         """What was fused, what was not and why, and what that saves; print it.
@@ -211,15 +210,15 @@ class Fused:
         1. kernel: x -> exp2, with add1 fused in
            exp2 is stored: it is a result
         """
-        return explain(self._latest())
+        return explained(self._latest())
 
-    def _latest(self) -> Compiled:
+    def _latest(self) -> CompiledProgram:
         if self._last is None:
             raise RuntimeError(
                 f"fuse: call {_title(self.__wrapped__)} once first; what it becomes depends on the "
                 "shapes of its arguments"
             )
-        return self._last
+        return self._last.compiled
 
 
 def _title(fn: Callable) -> str:
@@ -228,3 +227,72 @@ def _title(fn: Callable) -> str:
     if name in RESERVED or name in namespace(range):
         return f"{name}_"
     return name if is_name(name) else "fused"
+
+
+# --- Saying in words what fusing a program did ----------------------------------------------------
+
+
+def explained(compiled: CompiledProgram) -> str:
+    """What was fused in ``compiled``, what was not and why, and what that saves."""
+    forward = compiled.forward
+    given = ", ".join(f"{op.label} {op.shape} {op.dtype}" for op in forward.graph.inputs)
+    lines = [f"{compiled.name}, for {given}", *_explained(forward, compiled.program.outputs)]
+    for kept, backward in zip(compiled.kept, compiled.backward, strict=True):
+        if backward is not None:
+            names = ", ".join(op.label for op in kept) or "nothing"
+            size = sum(_nbytes(op) for op in kept)
+            flowing = backward.graph.inputs[-1]
+            lines += [f"backward from {flowing.label}, for which {names} is kept ({size:,} bytes)"]
+            lines += _explained(backward, backward.graph.outputs)
+    return "\n".join(lines)
+
+
+def _explained(compiled: CompiledGraph, results: tuple[Op, ...]) -> list[str]:
+    graph, steps, sources = compiled.graph, compiled.schedule.steps, compiled.sources
+    operations = [op for op in graph.ops if _computes(op, graph)]
+    reads = sum(_reads(op) for op in operations)
+    writes = sum(prod(op.shape) for op in operations)
+    wanted = {op.base for op in results}
+    waste = sum(_nbytes(op) for op in operations if op not in wanted)
+    calls = [step.op for step in steps if isinstance(step, Call)]
+    fused_reads = sum(source.reads for source in sources) + sum(map(_reads, calls))
+    fused_writes = sum(source.writes for source in sources) + sum(prod(op.shape) for op in calls)
+    stored = {op for step in steps for op in (step.defs if isinstance(step, Call) else step.stored)}
+    left = sum(_nbytes(op) for op in stored - {op.base for op in graph.outputs})
+    lines = [
+        f"step by step: {_count(len(operations), 'operation')}, {reads:,} elements read, "
+        f"{writes:,} written, {waste:,} bytes made on the way",
+        f"fused: {_count(len(sources), 'kernel')}"
+        + (f" and {_count(len(calls), 'call')}" if calls else "")
+        + f", {fused_reads:,} elements read, {fused_writes:,} written, "
+        f"{left:,} bytes made on the way",
+    ]
+    described = str(compiled.schedule).splitlines()
+    for line, step in zip(described, steps, strict=True):
+        lines.append(line)
+        if not isinstance(step, Call):
+            for op in graph.ops:
+                if op in step.stored:
+                    reason = compiled.schedule.reasons.get(op, "another kernel uses it")
+                    lines.append(f"   {op.label} is stored: {reason}")
+    return lines
+
+
+def _computes(op: Op, graph: Graph) -> bool:
+    given = op in graph.inputs or op.kind in ("view", "constant")
+    return not given
+
+
+def _reads(op: Op) -> int:
+    """Elements that the operation loads by itself."""
+    if op.kind == "call":
+        return op.attribute.traffic(None, [x.layout for x in op.operands], op.layout)[0]
+    return sum(prod(x.shape) for x in op.operands)
+
+
+def _nbytes(op: Op) -> int:
+    return prod(op.shape) * op.dtype.itemsize
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
