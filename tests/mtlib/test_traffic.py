@@ -1,22 +1,20 @@
-"""Reads and writes as stated, against loads and stores as counted.
+"""What the ledger states, against what is counted.
 
-Each kernel is a plain Python function under its compiled form. Here that function is run, on arrays
-that count.
+Reads and writes are those of a plain loop nest, of :mod:`mtlib.kernels.plain` or here in
+``plain_nests.py``, which is run on arrays that count.  So are the kernels, each of which is a plain
+Python function under its compiled form: how often they go to an operand is what must be moved.
 """
-
-from functools import partial
 
 import numpy as np
 import pytest
 
 import mtlib
-from mtlib.kernels.attention import attention
-from mtlib.kernels.attention import blocks as attention_blocks
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.products.matmul import ijk
 from mtlib.kernels.rows import layer_norm, rms_norm
 from mtlib.ops import zips
 
+from . import plain_nests
 from .counting import Counting
 from .strategies import DTYPES
 
@@ -140,54 +138,6 @@ def test_batches_count_too():
     assert stated(mtlib.fused.matmul, mtlib.rand(2, 1, 2, 4), mtlib.rand(3, 4, 3)) == (288, 36)
 
 
-@pytest.fixture
-def counted_attention(monkeypatch):
-    """The loops of attention run as Python from here on, in small blocks; (loads, stores) of each.
-
-    Products of blocks, which load nothing but workspace, are left to NumPy.
-    """
-    runs = []
-
-    def run(self, threads, storages, *rest):
-        storages = type(storages)(*map(Counting.over, storages))
-        getattr(self.serial, "py_func", self.serial)(storages, *rest)
-        loads, stores = (sum(getattr(x, c).sum() for x in storages) for c in ("loads", "stores"))
-        runs.append((loads, stores))
-
-    for module in (attention, attention_blocks):
-        for name, value in vars(module).items():
-            monkeypatch.setattr(module, name, getattr(value, "py_func", value))
-    for kernel in (attention._forward, attention._backward):
-        monkeypatch.setattr(kernel, "run", partial(run, kernel))
-    monkeypatch.setattr(
-        attention_blocks, "multiply", lambda out, a, b, *_: np.matmul(a, b, out=out)
-    )
-    monkeypatch.setattr(attention, "QUERIES", 3)
-    monkeypatch.setattr(attention, "KEYS", 2)
-    return runs
-
-
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("mask", [None, "bools", "numbers"])
-def test_attention(counted_attention, mask, causal):
-    """Queries are loaded once; keys and values once for each block of queries that sees them."""
-    q, k, v = (mtlib.rand(2, *shape, requires_grad=True) for shape in ((7, 3), (5, 3), (5, 2)))
-    mask = {
-        None: None,
-        "bools": np.ones((7, 5), bool),
-        "numbers": mtlib.zeros(7, 5, requires_grad=True),
-    }[mask]
-    d = mtlib.ones(2, 7, 2)
-    with mtlib.trace() as t:
-        mtlib.fused.attention(q, k, v, mask, causal).backward(d)
-    assert [e.name for e in t.events if e.kind == "fused"] == ["attention", "attention_backward"]
-    claimed = [(e.reads, e.writes) for e in t.events if e.kind == "fused"]
-    assert claimed == counted_attention
-    met = 3 + 5 + 5 if causal else 5 + 5 + 5
-    masked = (3 * 3 + 3 * 5 + 5 if causal else 7 * 5) if mask is not None else 0
-    assert counted_attention[0] == (2 * (7 * 3 + met * (3 + 2) + masked), 2 * 7 * (2 + 1))
-
-
 class Storage(Counting):
     """A storage of which a row can be taken, to be worked on where it lies.
 
@@ -245,12 +195,39 @@ def rows_counted(monkeypatch):
     return runs
 
 
-def both_ways(call, *operands) -> list[tuple[int, int]]:
-    """What is stated for forward and for backward."""
+def events(call, *operands) -> list:
+    """The events of forward and of backward."""
     with mtlib.trace() as t:
         y = call(*operands)
         y.backward(mtlib.ones(y.shape))
-    return [(e.reads, e.writes) for e in t.events if e.kind == "fused"]
+    return [e for e in t.events if e.kind == "fused"]
+
+
+def in_a_nest(nest, *arguments) -> tuple[int, int]:
+    """Loads and stores of a plain loop nest, run on copies of arrays and on zeros for shapes."""
+    counted = []
+
+    def over(x):
+        if isinstance(x, list):
+            return [over(y) for y in x]
+        if isinstance(x, tuple):
+            x = np.zeros(x)
+        if not isinstance(x, np.ndarray):
+            return x
+        counted.append(Counting.over(x.copy()))
+        return counted[-1]
+
+    nest(*map(over, arguments))
+    return tuple(int(sum(getattr(x, c).sum() for x in counted)) for c in ("loads", "stores"))
+
+
+def claims(events) -> list[tuple[int, int]]:
+    return [(e.reads, e.writes) for e in events]
+
+
+def moved(events) -> list[int]:
+    """In elements of 8 bytes."""
+    return [e.moved // 8 for e in events]
 
 
 row_layouts = pytest.mark.parametrize("layout", ["contiguous", "transposed", "stepped", "reversed"])
@@ -264,21 +241,34 @@ def leaf(layout: str):
 
 @row_layouts
 @pytest.mark.parametrize("dim", [0, 1])
-@pytest.mark.parametrize("f", [mtlib.fused.softmax, mtlib.fused.log_softmax])
-def test_softmax(rows_counted, layout, dim, f):
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax(rows_counted, layout, dim, name):
     """Each element is brought in once and sent back once, however often it is needed."""
-    x = leaf(layout)
-    claims = both_ways(lambda x: f(x, dim), x)
-    assert claims == rows_counted == [(x.size, x.size), (2 * x.size, x.size)]
+    x, logarithm = leaf(layout), name == "log_softmax"
+    done = events(lambda x: getattr(mtlib.fused, name)(x, dim), x)
+    rows = (x if dim == 1 else x.T).numpy()
+    backward = plain_nests.log_softmax_backward if logarithm else plain_nests.softmax_backward
+    assert claims(done) == [
+        in_a_nest(plain_nests.softmax, rows.shape, rows, logarithm),
+        in_a_nest(backward, rows.shape, rows, rows),
+    ]
+    assert moved(done) == [loads + stores for loads, stores in rows_counted]
+    assert moved(done) == [2 * x.size, 3 * x.size]
 
 
 @row_layouts
 def test_cross_entropy(rows_counted, layout):
-    """The logits and a label for each row; a loss, the largest and a sum for each row."""
+    """The kernels look up labels too, which are no tensor and are not said to move."""
     x = leaf(layout)
     n, rows = x.size, len(x)
-    claims = both_ways(lambda x: mtlib.fused.cross_entropy(x, [0] * rows, "none"), x)
-    assert claims == rows_counted == [(n + rows, 3 * rows), (n + 4 * rows, n)]
+    done = events(lambda x: mtlib.fused.cross_entropy(x, [0] * rows, "none"), x)
+    a, each = x.numpy(), (rows,)
+    assert claims(done) == [
+        in_a_nest(plain_nests.cross_entropy, each, each, each, a, each),
+        in_a_nest(plain_nests.cross_entropy_backward, a.shape, a, each, each, np.ones(each), each),
+    ]
+    assert moved(done) == [loads + stores - rows for loads, stores in rows_counted]
+    assert moved(done) == [n + 3 * rows, 2 * n + 3 * rows]
 
 
 @row_layouts
@@ -287,9 +277,14 @@ def test_layer_norm(rows_counted, layout):
     x = leaf(layout)
     n, (rows, c) = x.size, x.shape
     weight, bias = (mtlib.ones(c, requires_grad=True) for _ in range(2))
-    claims = both_ways(lambda x, w, b: mtlib.fused.layer_norm(x, c, w, b), x, weight, bias)
-    assert claims == [(n + 2 * c, n + 3 * rows), (2 * n + 3 * rows + c, n + 2 * c)]
-    assert claims == rows_counted
+    done = events(lambda x, w, b: mtlib.fused.layer_norm(x, c, w, b), x, weight, bias)
+    a, w, each = x.numpy(), np.ones(c), (rows,)
+    assert claims(done) == [
+        in_a_nest(plain_nests.layer_norm, a.shape, each, each, each, a, w, w),
+        in_a_nest(plain_nests.layer_norm_backward, *(a.shape, w, w, a, a, w), each, each, each),
+    ]
+    assert moved(done) == [loads + stores for loads, stores in rows_counted]
+    assert moved(done) == [2 * n + 2 * c + 3 * rows, 3 * n + 3 * rows + 3 * c]
 
 
 @row_layouts
@@ -297,6 +292,48 @@ def test_rms_norm(rows_counted, layout):
     x = leaf(layout)
     n, (rows, c) = x.size, x.shape
     weight = mtlib.ones(c, requires_grad=True)
-    claims = both_ways(lambda x, w: mtlib.fused.rms_norm(x, c, w), x, weight)
-    assert claims == [(n + c, n + rows), (2 * n + rows + c, n + c)]
-    assert claims == rows_counted
+    done = events(lambda x, w: mtlib.fused.rms_norm(x, c, w), x, weight)
+    a, w, each = x.numpy(), np.ones(c), (rows,)
+    assert claims(done) == [
+        in_a_nest(plain_nests.rms_norm, a.shape, each, a, w),
+        in_a_nest(plain_nests.rms_norm_backward, a.shape, w, a, a, w, each),
+    ]
+    assert moved(done) == [loads + stores for loads, stores in rows_counted]
+    assert moved(done) == [2 * n + c + rows, 3 * n + rows + 2 * c]
+
+
+@pytest.mark.parametrize("given", [(), ("weight",), ("bias",)])
+def test_layer_norm_of_what_is_given(given):
+    x = leaf("contiguous")
+    affine = {name: mtlib.ones(5, requires_grad=True) for name in given}
+    forward, backward = events(lambda x: mtlib.fused.layer_norm(x, 5, **affine), x)
+    n, rows = x.size, len(x)
+    assert (forward.reads, forward.writes) == ((3 + len(given)) * n, n + 3 * rows)
+    weights = given.count("weight")
+    reads = (4 + 2 * weights + len(given)) * n + 3 * rows
+    assert (backward.reads, backward.writes) == (reads, (1 + len(given)) * n)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mask", [None, "bools", "numbers"])
+def test_attention(mask, causal):
+    """Of two matrices; scores are made and used, and never moved."""
+    q, k, v = (mtlib.rand(2, *shape, requires_grad=True) for shape in ((7, 3), (5, 3), (5, 2)))
+    mask = {
+        None: None,
+        "bools": np.ones((7, 5), bool),
+        "numbers": mtlib.zeros(2, 7, 5, requires_grad=True),
+    }[mask]
+    forward, backward = events(lambda *x: mtlib.fused.attention(*x, mask, causal), q, k, v)
+    of_one = [x[0].numpy() for x in (q, k, v)]
+    scores = None if mask is None else (7, 5)
+    shapes = [(7, 3), (5, 3), (5, 2), *([(7, 5)] if isinstance(mask, mtlib.Tensor) else [])]
+    once = in_a_nest(plain_nests.attention, (7, 2), (7,), (5,), *of_one, scores, causal)
+    back = in_a_nest(
+        plain_nests.attention_backward, shapes, *of_one, scores, (7, 2), (7,), (7, 2), causal
+    )
+    assert (forward.reads, forward.writes) == tuple(2 * n for n in once)
+    assert (backward.reads, backward.writes) == tuple(2 * n for n in back)
+    elements = 2 * (7 * 3 + 5 * 3 + 5 * 2 + 7 * 2 + 7)
+    extra = 0 if mask is None else (35 if isinstance(mask, np.ndarray) else 8 * 70)
+    assert forward.moved == 8 * elements + extra
