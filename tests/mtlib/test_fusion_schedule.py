@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib.exercises.counting import Counting
 from mtlib.fusion import execute, schedule
 from mtlib.fusion.capture import CALLS
 from mtlib.fusion.joining import Steps
@@ -16,7 +17,6 @@ from mtlib.fusion.primitives import PRIMITIVES, WRITTEN
 from mtlib.fusion.rewriting import APART
 from mtlib.runtime import memory
 
-from .counting import Counting
 from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax
 
 pytestmark = pytest.mark.nojit

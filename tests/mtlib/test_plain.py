@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtlib.exercises.counting import Counting
 from mtlib.kernels import plain
 from mtlib.kernels.functions import scalars
 from mtlib.kernels.strided import elementwise, reduce
 from mtlib.kernels.strided.walk import plan
 from mtlib.layout import Layout, contiguous
 
-from .counting import Counting
 from .strategies import operands, shapes
 
 pytestmark = pytest.mark.nojit

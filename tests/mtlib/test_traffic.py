@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib.exercises.counting import Counting
 from mtlib.kernels.attention import attention
 from mtlib.kernels.attention import blocks as attention_blocks
 from mtlib.kernels.jit import Kernel
@@ -17,7 +18,6 @@ from mtlib.kernels.products.matmul import ijk
 from mtlib.kernels.rows import layer_norm
 from mtlib.ops import zips
 
-from .counting import Counting
 from .strategies import DTYPES
 
 pytestmark = pytest.mark.nojit
