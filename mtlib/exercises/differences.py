@@ -40,6 +40,20 @@ def map_of(off: np.ndarray) -> str:
     return "\n".join(" ".join("✘" if x else "·" for x in row) for row in rows)
 
 
+def numbers_of(counts: np.ndarray) -> str:
+    """A figure of how often each element was loaded or stored.
+
+    >>> print(numbers_of(np.array([[1, 2], [10, 2]])))
+     1  2
+    10  2
+    """
+    rows = counts[None] if counts.ndim == 1 else counts
+    if rows.ndim != 2 or not rows.size or max(rows.shape) > MOST:
+        return ""
+    width = len(str(rows.max()))
+    return "\n".join(" ".join(f"{x:{width}}" for x in row) for row in rows)
+
+
 def _short(x) -> str:
     """A number in at most six digits, without the type that NumPy puts around it."""
     return f"{x:.6g}" if np.asarray(x).dtype.kind in "fc" else str(x)

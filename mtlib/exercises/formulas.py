@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mtlib.exercises.entries import Exercise, Outputs
-from mtlib.exercises.explaining import explain
+from mtlib.exercises.explaining import explain, value_of
+from mtlib.exercises.lines import lines_of
 from mtlib.exercises.running import watched
-from mtlib.exercises.verdicts import NotYet, Wrong
+from mtlib.exercises.verdicts import NOTHING_BACK, NotYet, Wrong
 
 
 @dataclass(kw_only=True, eq=False)
@@ -19,26 +21,37 @@ class Formula(Exercise):
 
     ``measure`` is not the formula once more: it runs what is asked about, and reads the ledger.
     Numbers, and tuples of numbers, are compared.  ``unit``, "bytes" or "elements", helps to explain
-    a wrong one.
+    a wrong one.  ``slips`` are wrong answers written as formulas, as in a prediction.
     """
 
     measure: Callable
     sizes: list[dict[str, int]]
     unit: str = ""
+    slips: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for formula, sentence in self.slips.items():
+            self.wrong(sentence, functools.partial(self._slip, formula))
+
+    def _slip(self, formula: str, *sizes):
+        return value_of(formula, dict(zip(self.sizes[0], sizes, strict=True)))
 
     def cases(self) -> Iterator[dict[str, int]]:
         return iter(self.sizes)
 
     def run(self, answer, case) -> Outputs:
         if not callable(answer):
-            raise Wrong(f"a function of {', '.join(case)} is asked for, not {_kind(answer)}")
+            asked = f"a function of {', '.join(case)} is asked for"
+            raise Wrong(f"{asked}, and this is of type {type(answer).__name__}")
         said = watched(answer, *case.values())
         if said is None or said is ...:
+            if lines_of(answer) > 1:
+                raise Wrong(NOTHING_BACK)
             raise NotYet
         array = np.asarray(said) if isinstance(said, int | float | tuple | np.number) else None
         if array is None or array.dtype.kind not in "iuf":
             kind = "numbers" if isinstance(self.measure(**case), tuple) else "a number"
-            raise Wrong(f"{kind} should come back, and {_kind(said)} does")
+            raise Wrong(f"{kind} should come back, and this is of type {type(said).__name__}")
         if np.isnan(array).any():
             raise Wrong(f"it is nan for {_sizes(case)}")
         return {"": array}
@@ -56,11 +69,6 @@ class Formula(Exercise):
 
 def _sizes(case: dict) -> str:
     return ", ".join(f"{name} = {size}" for name, size in case.items())
-
-
-def _kind(x) -> str:
-    name = type(x).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _print(x: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,13 +10,20 @@ import numpy as np
 
 import mtlib
 from mtlib.autograd import Context
-from mtlib.exercises.budgets import RIGHT_BUT, check_counts, check_made, check_wholes
+from mtlib.exercises.budgets import (
+    RIGHT_BUT,
+    check_counts,
+    check_growth,
+    check_made,
+    check_wholes,
+)
 from mtlib.exercises.counting import Log, Watched
 from mtlib.exercises.differences import first_wrong, map_of, wrong_places
 from mtlib.exercises.entries import Exercise, Outputs
 from mtlib.exercises.explaining import Sizes
+from mtlib.exercises.lines import Line
 from mtlib.exercises.operands import Operand, names_in, shape_of, sizes_to_try
-from mtlib.exercises.running import as_python, watched
+from mtlib.exercises.running import as_python, peak_memory, watched
 from mtlib.exercises.verdicts import NotYet, Wrong
 
 
@@ -79,7 +87,8 @@ class Derivative(Exercise):
         if out is None or out is ...:
             raise NotYet
         if not isinstance(out, mtlib.Tensor):
-            raise Wrong(f"forward gives a {type(out).__name__}; a Function makes a tensor")
+            kind = "an array" if isinstance(out, np.ndarray) else f"a {type(out).__name__}"
+            raise Wrong(f"forward gives {kind}; a Function makes a tensor")
         if out.shape != right.shape:
             raise Wrong(f"forward gives shape {out.shape} and should give {right.shape}")
         if not np.allclose(out.numpy(), right):
@@ -160,6 +169,8 @@ class KernelFunction(Derivative):
 
         def kernel(plain):
             def counted(*arguments):
+                if any(isinstance(x, mtlib.Tensor) for x in arguments):
+                    raise Wrong("the kernel is given tensors, and Numba knows arrays: x.numpy()")
                 watch = [
                     Watched.watch(x, log) if isinstance(x, np.ndarray) else x for x in arguments
                 ]
@@ -184,6 +195,19 @@ class KernelFunction(Derivative):
         arrays = {"what it is given": [x for run in runs for x in run], "its own arrays": made}
         check_counts(arrays, self.loads, self.stores, case.sizes, out.size, case)
         return out
+
+    def judge(self, answer) -> str:
+        praise = super().judge(answer)
+        summed = [name for name in names_in(self.inputs) if name not in self.result.split()]
+        if summed:
+            forward = as_python(answer.forward)
+            check_growth(summed[0], functools.partial(self._peak, answer, forward, summed[0]))
+        return praise
+
+    def _peak(self, answer, forward, name: str, size: int) -> tuple[int, Line | None]:
+        sizes = dict.fromkeys(names_in(self.inputs), 2) | {name: size}
+        inputs = [mtlib.ones(shape_of(shape, sizes)) for shape in self.inputs.values()]
+        return peak_memory(forward, Context(answer, (False,) * len(inputs)), *inputs)
 
 
 def with_methods(function: type[mtlib.Function], **methods: Callable) -> type[mtlib.Function]:

@@ -12,24 +12,20 @@ from mtlib.exercises.budgets import (
     RIGHT_BUT,
     check_all_loaded,
     check_counts,
+    check_growth,
     check_made,
     check_wholes,
-    intermediate,
 )
 from mtlib.exercises.counting import Log
 from mtlib.exercises.differences import first_wrong, map_of, wrong_places
 from mtlib.exercises.entries import Exercise, Outputs
 from mtlib.exercises.explaining import Sizes, value_of
-from mtlib.exercises.lines import Line, in_line
+from mtlib.exercises.lines import Line
 from mtlib.exercises.operands import Operand, names_in, shape_of, sizes_to_try
 from mtlib.exercises.running import as_python, compiled_run, is_compiled, peak_memory, watched
-from mtlib.exercises.verdicts import NotYet, Wrong
+from mtlib.exercises.verdicts import NOTHING_BACK, NotYet, Wrong
 
 _LEFT_OVER = 7.25  # what stands in an ``out`` before the kernel runs
-# Memory is weighed with a short and a long summed index, so that what any run takes falls away.  No
-# longer one: small integers Python has ready, and np.ndindex may keep one for each index.
-_SHORT, _LONG = 10, 250
-_A_LIST = 20  # bytes for each further index; a list of floats takes 40, one of pointers 8
 
 
 @dataclass
@@ -131,12 +127,14 @@ class Loops(Exercise):
 
     def _returned(self, result, case: Case) -> np.ndarray:
         if result is None or result is ...:
+            if any(x.loads.any() for operand in case.operands.values() for x in operand.counted):
+                raise Wrong(NOTHING_BACK)
             raise NotYet
         for name, operand in case.operands.items():
             if isinstance(result, np.ndarray) and np.shares_memory(result, operand.storage):
                 raise Wrong(f"what comes back is {name} itself, or a view of it; make a new array")
         if not isinstance(result, np.ndarray | np.generic):
-            raise Wrong(f"a NumPy array is asked for, and a {type(result).__name__} comes back")
+            raise Wrong(f"a NumPy array should come back, and this is a {type(result).__name__}")
         case.result = result  # by it, the array that was made for it is known
         return np.asarray(result).view(np.ndarray)
 
@@ -149,6 +147,8 @@ class Loops(Exercise):
         said, right = got[""], case.wanted
         if said.shape != right.shape:
             shapes = f"the result has shape {said.shape} and should have {right.shape}, for {case}"
+            if not told and said.shape == ():
+                told = "a single number comes back"
             return Wrong(f"{told} ({shapes})" if told else shapes)
         if said.dtype.kind not in "fiub":
             return Wrong(f"the result is of dtype {said.dtype} and should be {right.dtype}")
@@ -172,7 +172,9 @@ class Loops(Exercise):
             return "the total is not set back to 0 before the next element of the result"
         if said.shape == right.T.shape and np.allclose(said, right.T):
             return "the result is transposed"
-        return self._misread(said, case)
+        if said.size > 1 and np.isclose(said.flat[0], right.flat[0]) and not said.flat[1:].any():
+            return "after the first element all are 0; does it return from inside the loop?"
+        return self._misread(said, case) or _unread(case)
 
     def _misread(self, said: np.ndarray, case: Case) -> str:
         true = {name: x.values for name, x in case.operands.items()}
@@ -226,29 +228,22 @@ class Loops(Exercise):
         for case in self.cases():
             got = self.run(answer, case)[""]
             if got.dtype != case.wanted.dtype:
-                raise Wrong(f"the result is {got.dtype} and should be {case.wanted.dtype}")
+                dtypes = f"the result is {got.dtype} and should be {case.wanted.dtype}"
+                raise Wrong(f"{dtypes}, for {case}")
 
     def _check_memory(self, answer) -> None:
         """What Python itself holds, lists of numbers too, must not grow with the summed index."""
         summed = [name for name in names_in(self.operands) if name not in self.result.split()]
         if not summed:
             return
-        (short, _), (long, line) = (
-            self._peak(answer, {summed[0]: size}) for size in (_SHORT, _LONG)
-        )
-        if long - short > _A_LIST * (_LONG - _SHORT):
-            raise intermediate(
-                f"of {long - short:,} bytes (for {summed[0]} = {_LONG})", in_line(line)
-            )
+        check_growth(summed[0], functools.partial(self._peak, as_python(answer), summed[0]))
 
-    def _peak(self, answer, size: Sizes) -> tuple[int, Line | None]:
+    def _peak(self, plain, name: str, size: int) -> tuple[int, Line | None]:
         """The most that it holds beyond its workspace, and where."""
-        sizes = dict.fromkeys(names_in(self.operands), 2) | size
+        sizes = dict.fromkeys(names_in(self.operands), 2) | {name: size}
         shapes = [self.result] * self.into + list(self.operands.values())
         arguments = self.passes(*(_Plain(np.ones(shape_of(shape, sizes))) for shape in shapes))
-        plain = as_python(answer)
-        runs = [peak_memory(plain, *arguments) for _ in range(2)]  # other threads may take some
-        peak, line = min(runs, key=lambda run: run[0])
+        peak, line = peak_memory(plain, *arguments)
         return peak - value_of(self.workspace, sizes), line
 
     def _check_compiled(self, answer) -> None:
@@ -260,6 +255,17 @@ class Loops(Exercise):
         got = self._run(functools.partial(compiled_run, answer), case)
         if not np.allclose(got[""], case.wanted):
             raise Wrong(f"as Python it is right, compiled not: {first_wrong(got[''], case.wanted)}")
+
+
+def _unread(case: Case) -> str:
+    """Which elements were never looked at."""
+    for name, operand in case.operands.items():
+        unread = np.argwhere(operand.loads == 0)
+        if len(unread) == operand.loads.size:
+            return f"{name} is never read"
+        if len(unread):
+            return f"{name}{unread[0].tolist()} is never read"
+    return ""
 
 
 class _Plain:

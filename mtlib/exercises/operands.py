@@ -103,9 +103,9 @@ class Operand:
         return [self.array, self.storage]
 
     @property
-    def all_loaded(self) -> bool:
-        by_place = self.seen(self.storage.loads, self.strides)
-        return bool((self.array.loads + by_place).all())
+    def loads(self) -> np.ndarray:
+        """How often each element was loaded, by either way."""
+        return self.array.loads + self.seen(self.storage.loads, self.strides)
 
 
 def _strides(shape, layout: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from mtlib.exercises.explaining import Sizes, explain, in_print, value_of
 from mtlib.exercises.verdicts import Note
 
-NEAR = 0.02  # of the right number: who said 134 million for 134,217,728 was right
+NEAR = 0.05  # of the right number: who said 134 million for 134,217,728 was right
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,7 +60,30 @@ def revealed(prediction: Prediction, guess: float | None, measured: float, sizes
             return _off(prediction, right, guess, sentence)
     if abs(guess - measured) <= NEAR * abs(measured):
         return Note(prediction.name, f"{right}, and your guess is near enough", "✔")
-    return _off(prediction, right, guess, explain(guess, measured, sizes, prediction.unit))
+    why = explain(guess, measured, sizes, prediction.unit) or _how_far(guess, measured)
+    return _off(prediction, right, guess, why)
+
+
+def _how_far(guess: float, measured: float) -> str:
+    """What can be said of any guess of the right sign."""
+    if guess * measured <= 0:
+        return ""
+    ratio = max(guess / measured, measured / guess)
+    if ratio < 2:
+        return "not far off"
+    near = [
+        word for size, word in _LARGE.items() if abs(guess * size - measured) <= NEAR * measured
+    ]
+    if near:
+        return f"right in {near[0]}"
+    return f"about {_rough(ratio)} times too {'large' if guess > measured else 'small'}"
+
+
+_LARGE = {10**3: "thousands", 10**6: "millions", 10**9: "billions"}
+
+
+def _rough(ratio: float) -> str:
+    return f"{float(f'{ratio:.2g}'):,.0f}"
 
 
 def _off(prediction: Prediction, right: str, guess: float, why: str) -> Note:

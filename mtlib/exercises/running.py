@@ -32,25 +32,36 @@ class _Endless(BaseException):
 class Watch:
     """Follows the lines of the reader's that run, as ``sys.settrace`` calls it.
 
-    That works in every thread, in a notebook's kernel too, where an alarm would not.  ``peak`` is
-    the most memory that Python held, if ``memory`` is followed, and ``peak_line`` where.
+    That works in every thread, in a notebook's kernel too, where an alarm would not.  ``before`` is
+    who followed until now, a debugger say: all is handed on to it.  ``peak`` is the most memory
+    that Python held, if ``memory`` is weighed, and ``peak_line`` where.
     """
 
     def __init__(self, memory: bool = False) -> None:
+        self.before = sys.gettrace()
+        self.handed_on = None if memory else self.before  # whose notes would weigh too
         self.lines = 0
         self.at: tuple[types.CodeType, int] | None = None
         self.memory, self.peak, self.peak_at = memory, 0, None
 
     def __call__(self, frame, event, argument):
+        others = None
+        if self.handed_on is not None:
+            others = self.handed_on(frame, event, argument)
+            sys.settrace(self)  # some put themselves here
         if not is_readers(frame.f_code):
-            return None
+            return others
         self.step(frame)
-        return self.follow
 
-    def follow(self, frame, event, argument):
-        if event != "exception":
-            self.step(frame)
-        return self.follow
+        def follow(frame, event, argument):
+            nonlocal others
+            if event == "line":
+                self.step(frame)
+            if others is not None:
+                others = others(frame, event, argument)
+            return follow
+
+        return follow
 
     def step(self, frame) -> None:
         if self.memory:
@@ -81,8 +92,8 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
     Python will end.
     """
     watch = watch or Watch()
-    before = sys.gettrace()
-    sys.settrace(watch if limit else None)
+    if limit:
+        sys.settrace(watch)
     try:
         return call(*arguments)
     except (Wrong, NotYet):
@@ -98,7 +109,7 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
         line = line_of_error(error.__traceback__)
         raise Wrong(f"{type(error).__name__}{in_line(line)}: {_short(error)}") from None
     finally:
-        sys.settrace(before)
+        sys.settrace(watch.before)
 
 
 def _at(watch: Watch) -> str:

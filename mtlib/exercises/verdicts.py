@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 
 PASSED, WRONG, NOT_YET = "passed", "wrong", "not yet"
+NOTHING_BACK = "nothing comes back; is the return missing?"
 MARKS = {PASSED: "✔", WRONG: "✘", NOT_YET: "○"}
 
 
@@ -26,7 +28,8 @@ class Note:
     def _repr_html_(self) -> str:
         name = escape(f"{self._mark} {self.name}".strip())
         figure = f"<pre>{escape(self._figure)}</pre>" if self._figure else ""
-        return f"<div><strong>{name}</strong>: {escape(self.message)}{figure}</div>"
+        message = re.sub("`(.*?)`", r"<code>\1</code>", escape(self.message))
+        return f"<div><strong>{name}</strong>: {message}{figure}</div>"
 
 
 class Verdict(Note):

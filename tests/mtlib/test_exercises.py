@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 
 import pytest
@@ -82,6 +83,25 @@ def test_each_wrong_guess_is_told_what_is_meant_for_it(name):
         assert said.startswith(f"{name}: {right:,} {prediction.unit} = ")
 
 
+# --- In the chapters' text ------------------------------------------------------------------------
+
+TEXTS = [p.read_text("utf-8") for p in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md"))]
+CELLS = [cell for text in TEXTS for cell in re.findall(r"```{code-cell}.*?\n```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_exercise_stands_in_a_chapter_with_its_solution_below(name):
+    tried = [cell for cell in CELLS if f'check("{name}", ' in cell]
+    assert ["solution=True" in cell for cell in tried] == [False, True]
+    assert [re.search(r"tags: \[(\w+)\]", cell)[1] for cell in tried] == ["exercise", "solution"]
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_a_guess_is_asked_for_before_it_is_revealed(name):
+    found = [re.findall(rf'(guess|reveal)\("{name}", ', cell) for cell in CELLS]
+    assert [calls for calls in found if calls] == [["guess"], ["reveal"]]
+
+
 # --- What readers call ----------------------------------------------------------------------------
 
 
@@ -143,7 +163,9 @@ def test_hints_come_one_after_the_other():
         (24, "192 bytes = 8·m·k·n, and you guessed 24: right in elements; in bytes each float64 "
              "counts 8"),
         (96, "192 bytes = 8·m·k·n, and you guessed 96: too small by a factor of 2, which is m"),
-        (100, "192 bytes = 8·m·k·n, and you guessed 100"),
+        (100, "192 bytes = 8·m·k·n, and you guessed 100: not far off"),
+        (5, "192 bytes = 8·m·k·n, and you guessed 5: about 38 times too small"),
+        (-3, "192 bytes = 8·m·k·n, and you guessed -3"),
         (None, "192 bytes = 8·m·k·n; you made no guess"),
         (..., "192 bytes = 8·m·k·n; you made no guess"),
     ],

@@ -1,7 +1,7 @@
-"""The exercises and predictions of each chapter, one file a chapter.
+"""The exercises and predictions of each chapter: a folder for a chapter, a file for an exercise.
 
-A file has entries: an :class:`~mtlib.exercises.entries.Exercise` of some kind with the answers that
-are known below it, and :class:`~mtlib.exercises.predictions.Prediction`.  It is listed here.
+A chapter's folder lists its ``EXERCISES``, in the order in which they stand there, and its
+``PREDICTIONS``.  Here the chapters are listed.
 """
 
 from mtlib.exercises.chapters import fusing
