@@ -11,15 +11,15 @@ def first_wrong(got: np.ndarray, wanted: np.ndarray) -> str:
     """The first place that is wrong, what is there, what should be, and how many are.
 
     >>> first_wrong(np.array([1.0, 5.0, 3.0]), np.array([1.0, 2.0, 3.0]))
-    'at [1] it is 5 and should be 2 (1 of 3 is wrong)'
+    'at [1] it is 5 and should be 2; 1 of 3 is wrong'
     """
     off = wrong_places(got, wanted)
     at = tuple(int(i) for i in np.argwhere(off)[0])
     place = f"at {list(at)} it is" if at else "it is"
     count = int(off.sum())
     return (
-        f"{place} {_short(got[at])} and should be {_short(wanted[at])} "
-        f"({count} of {off.size} {'is' if count == 1 else 'are'} wrong)"
+        f"{place} {_short(got[at])} and should be {_short(wanted[at])}; "
+        f"{count} of {off.size} {'is' if count == 1 else 'are'} wrong"
     )
 
 

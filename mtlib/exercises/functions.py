@@ -92,7 +92,7 @@ class Derivative(Exercise):
         if out.shape != right.shape:
             raise Wrong(f"forward gives shape {out.shape} and should give {right.shape}")
         if not np.allclose(out.numpy(), right):
-            raise Wrong(f"forward is wrong: {first_wrong(out.numpy(), right)}, for {case}")
+            raise Wrong(f"forward is wrong ({first_wrong(out.numpy(), right)}, for {case})")
 
     def _gradients(self, given, case: Case) -> Outputs:
         given = given if isinstance(given, tuple | list) else (given,)
@@ -133,7 +133,7 @@ class Derivative(Exercise):
         name = next(n for n in wanted if not np.allclose(got[n], wanted[n]))
         where = f"{first_wrong(got[name], wanted[name])}, for {case}"
         told = told or f"the gradient of {name} has the right shape and wrong values"
-        return Wrong(f"{told}: {where}", map_of(wrong_places(got[name], wanted[name])))
+        return Wrong(f"{told} ({where})", map_of(wrong_places(got[name], wanted[name])))
 
     def afterwards(self, case: Case) -> None:
         for name, x in case.inputs.items():

@@ -154,7 +154,7 @@ class Loops(Exercise):
             return Wrong(f"the result is of dtype {said.dtype} and should be {right.dtype}")
         told = told or self._kind(said, case)
         where = f"{first_wrong(said, right)}, for {case}"
-        return Wrong(f"{told}: {where}" if told else where, map_of(wrong_places(said, right)))
+        return Wrong(f"{told} ({where})" if told else where, map_of(wrong_places(said, right)))
 
     def _kind(self, said: np.ndarray, case: Case) -> str:
         """What kind of mistake gives these numbers."""

@@ -52,11 +52,19 @@ class Watch:
         if not is_readers(frame.f_code):
             return others
         self.step(frame)
+        return self.follow if others is None else self.following(others)
+
+    def follow(self, frame, event, argument):
+        if event == "line":
+            self.step(frame)
+        return self.follow
+
+    def following(self, others: Callable) -> Callable:
+        """The same, for others too."""
 
         def follow(frame, event, argument):
             nonlocal others
-            if event == "line":
-                self.step(frame)
+            self.follow(frame, event, argument)
             if others is not None:
                 others = others(frame, event, argument)
             return follow

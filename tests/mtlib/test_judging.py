@@ -140,9 +140,9 @@ def not_for_numba(out, a, b):
     ("answer", "told"),
     [
         (returning, "it returns something; a kernel writes into out"),
-        (onto_what_is_there, "it adds to what stood in out before; start each total at 0: at [0"),
+        (onto_what_is_there, "it adds to what stood in out before; start each total at 0 (at [0"),
         (never_reset, "the total is not set back to 0 before the next element"),
-        (one_row_short, "a[2, 0] is never read: at [2, 0] it is 0 and should be "),
+        (one_row_short, "a[2, 0] is never read (at [2, 0] it is 0 and should be "),
         (by_numpy, "matmul is called in line "),
         (by_numpys_out, "matmul is called in line "),
         (by_mtlib, "mtlib's ijk is called in line "),

@@ -84,7 +84,7 @@ def test_what_stops_early_is_told_what_it_did_not_read():
         return out
 
     assert (
-        doubled().check(answer).message.startswith("a[0, 3] is never read: at [0, 3] it is 0 and")
+        doubled().check(answer).message.startswith("a[0, 3] is never read (at [0, 3] it is 0 and")
     )
 
 
