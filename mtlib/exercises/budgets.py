@@ -12,8 +12,8 @@ from mtlib.exercises.explaining import Sizes, in_print, value_of
 from mtlib.exercises.lines import in_line
 from mtlib.exercises.verdicts import Wrong
 
-RIGHT_BUT = "The values are right."
-_AT_ONCE = f"add up each product as soon as it is made. {RIGHT_BUT}"
+VALUES_RIGHT = "The values are right."
+_AT_ONCE = f"add up each product as soon as it is made. {VALUES_RIGHT}"
 
 
 def check_wholes(log: Log, allowed: tuple[str, ...] = ()) -> None:
@@ -44,7 +44,7 @@ def check_all_loaded(operands: dict) -> None:
         if not operand.loads.all():
             raise Wrong(
                 f"{name} was not read element by element; was it given as a whole to np.asarray, "
-                f"or to a kernel that is not yours? {RIGHT_BUT}"
+                f"or to a kernel that is not yours? {VALUES_RIGHT}"
             )
 
 
@@ -91,7 +91,7 @@ def check_counts(
     stored, allowed = _total(arrays, "stores"), value_of(stores, sizes)
     if stored > allowed:
         again = ""
-        if allowed == outputs:
+        if allowed == outputs > 0:
             again = (
                 f" (each element of the result {stored / allowed:g} times): keep the total in a "
                 "variable, and store it when it is done"
@@ -111,11 +111,10 @@ def _too_many(what, arrays, count, formula, allowed, shares, again, case) -> Wro
     figure = numbers_of(most)
     return Wrong(
         f"it {what} {count} numbers{shares} where {in_print(formula)} = {allowed} are enough"
-        f"{again}. {RIGHT_BUT} (For {case}.)",
+        f"{again}. {VALUES_RIGHT} (For {case}.)",
         f"{what} of each element of {name}:\n{figure}" if figure else "",
     )
 
 
 def _total(arrays: dict, what: str) -> int:
-
     return sum(int(getattr(x, what).sum()) for several in arrays.values() for x in several)

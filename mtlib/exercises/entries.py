@@ -93,13 +93,13 @@ class Exercise:
 
     def judge(self, answer) -> str:
         """What to praise; raises Wrong with the first mistake, NotYet for a stub."""
+        praise = []
         for case in self.cases():
             got = self.run(answer, case)
             if not same(got, self.wanted(case)):
-                told = self.sentence_for(answer)
-                raise self.mistake(case, got, told)
-            self.afterwards(case)
-        return ""
+                raise self.mistake(case, got, self.sentence_for(answer))
+            praise.append(self.afterwards(case))
+        return praise[0]
 
     def sentence_for(self, answer) -> str:
         """The sentence for the known wrong answer that gives the same in every case, or nothing."""
@@ -136,8 +136,9 @@ class Exercise:
         """What to say of a wrong result, if ``told`` is the sentence that is known for it."""
         raise NotImplementedError
 
-    def afterwards(self, case) -> None:
-        """Raise Wrong if the operands have changed."""
+    def afterwards(self, case) -> str:
+        """What to praise; raises Wrong if it took too much, or if operands have changed."""
+        return ""
 
 
 def same(a: Outputs, b: Outputs) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import mtlib
 from mtlib.autograd import Context
 from mtlib.exercises.budgets import (
-    RIGHT_BUT,
+    VALUES_RIGHT,
     check_counts,
     check_growth,
     check_made,
@@ -135,15 +135,16 @@ class Derivative(Exercise):
         told = told or f"the gradient of {name} has the right shape and wrong values"
         return Wrong(f"{told} ({where})", map_of(wrong_places(got[name], wanted[name])))
 
-    def afterwards(self, case: Case) -> None:
+    def afterwards(self, case: Case) -> str:
         for name, x in case.inputs.items():
             if not np.array_equal(x.numpy(), case.values[name]):
                 raise Wrong(
-                    f"{name} was changed on the way; leave what comes in as it is. {RIGHT_BUT}"
+                    f"{name} was changed on the way; leave what comes in as it is. {VALUES_RIGHT}"
                 )
+        return "the measured slopes agree"  # when they have been
 
     def judge(self, answer) -> str:
-        super().judge(answer)
+        praise = super().judge(answer)
         inputs = [x.detach() for name, x in next(self.cases()).inputs.items() if name != "d"]
         for x in inputs:
             x.requires_grad = True
@@ -151,12 +152,12 @@ class Derivative(Exercise):
             watched(mtlib.gradcheck, answer.apply, inputs, limit=False)
         except Wrong as wrong:
             raise Wrong(f"applied and differentiated, it fails: {wrong.message}") from None
-        return "the measured slopes agree"
+        return praise
 
 
 @dataclass(kw_only=True, eq=False)
 class KernelFunction(Derivative):
-    """A Function all of which the reader writes, around a Numba kernel of his own.
+    """A Function all of which the reader writes, around a Numba kernel.
 
     ``loads`` and ``stores`` are the kernel's budget, counted on the Python under it.
     """

@@ -47,7 +47,7 @@ def in_line(line: Line | None) -> str:
 
 
 def is_readers(code: CodeType) -> bool:
-    """Whether this is code that the reader wrote: in a cell, or in a file of his own."""
+    """Whether this is code that the reader wrote: in a cell, or in a file."""
     name = code.co_filename
     if name.startswith(_CHAPTERS):
         return True

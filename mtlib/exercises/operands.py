@@ -90,7 +90,7 @@ class Operand:
         return not np.array_equal(self.storage.view(np.ndarray), self.before, equal_nan=True)
 
     def misread(self) -> Iterator[tuple[str, np.ndarray]]:
-        """What one sees who takes the wrong strides, and what to tell him."""
+        """What is seen with the wrong strides, and which mistake that is."""
         wrong = {"ignored": contiguous(self.shape).strides, "swapped": self.strides[::-1]}
         if len(self.shape) < 2 or len(self.shape) != len(self.strides):
             return

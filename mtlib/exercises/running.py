@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tracemalloc
 import types
@@ -114,8 +115,8 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
             "does something in the loop bring its end nearer?"
         ) from None
     except Exception as error:
-        line = line_of_error(error.__traceback__)
-        raise Wrong(f"{type(error).__name__}{in_line(line)}: {_short(error)}") from None
+        where = in_line(line_of_error(error.__traceback__)) or _in_line_of_numba(error)
+        raise Wrong(f"{type(error).__name__}{where}: {_short(error)}") from None
     finally:
         sys.settrace(watch.before)
 
@@ -128,7 +129,13 @@ def _short(error: Exception) -> str:
     """The first line that says something; Numba begins with one that does not."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Failed in nopython mode")]
-    return said[0] if said else "without a message"
+    return said[0].rstrip(":") if said else "without a message"
+
+
+def _in_line_of_numba(error: Exception) -> str:
+    """The line that Numba could not compile, which it names in its message only."""
+    lines = re.findall(r'File "[^"]*", line (\d+):', str(error))
+    return f" in line {lines[-1]}" if lines else ""
 
 
 def peak_memory(call: Callable, *arguments) -> tuple[int, Line | None]:
@@ -189,14 +196,13 @@ def as_python(
             return _maker(value, log) if making else value
         if module[0] == "mtlib" and module[1:3] != ["exercises", "chapters"]:
             return value if kernel or not log else _whole(value, log)
-        if isinstance(value, Dispatcher | types.FunctionType):
-            plain = rebuilt(getattr(value, "py_func", value), value)
-            return kernel(plain) if kernel and is_compiled(value) else plain
-        return value
+        plain = getattr(value, "py_func", value)
+        if not isinstance(plain, types.FunctionType) or not is_readers(plain.__code__):
+            return value
+        plain = rebuilt(plain, value)
+        return kernel(plain) if kernel and is_compiled(value) else plain
 
     def rebuilt(plain, original):
-        if not isinstance(plain, types.FunctionType):
-            return plain
         namespace = dict(plain.__globals__)
         cells = tuple(types.CellType() for _ in plain.__closure__ or ())
         copy = types.FunctionType(
@@ -211,7 +217,8 @@ def as_python(
                 cell.cell_contents = stand_in(old.cell_contents)
         return copy
 
-    return rebuilt(getattr(function, "py_func", function), function)
+    plain = getattr(function, "py_func", function)
+    return rebuilt(plain, function) if isinstance(plain, types.FunctionType) else plain
 
 
 def _is_followed(module: types.ModuleType) -> bool:
