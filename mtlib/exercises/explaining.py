@@ -73,7 +73,7 @@ def _factor(said, right, sizes, unit) -> str:
         return (
             f"too small by a factor of 8 bytes an element, and by {ratio / 8:,.0f}, which is {name}"
         )
-    if ratio == int(ratio) and 2 <= ratio <= 16:
+    if ratio in range(2, 17):
         return f"too {word} by a factor of {int(ratio)}"
     return ""
 

@@ -134,7 +134,10 @@ class Loops(Exercise):
             if isinstance(result, np.ndarray) and np.shares_memory(result, operand.storage):
                 raise Wrong(f"what comes back is {name} itself, or a view of it; make a new array")
         if not isinstance(result, np.ndarray | np.generic):
-            raise Wrong(f"a NumPy array should come back, and this is a {type(result).__name__}")
+            kind = type(result).__name__
+            raise Wrong(f"a NumPy array should come back, and this is of type {kind}")
+        if result.dtype.kind not in "fiub":
+            raise Wrong(f"the result is {result.dtype} and should be {case.wanted.dtype}")
         case.result = result  # by it, the array that was made for it is known
         return np.asarray(result).view(np.ndarray)
 
@@ -150,8 +153,6 @@ class Loops(Exercise):
             if not told and said.shape == ():
                 told = "a single number comes back"
             return Wrong(f"{told} ({shapes})" if told else shapes)
-        if said.dtype.kind not in "fiub":
-            return Wrong(f"the result is of dtype {said.dtype} and should be {right.dtype}")
         told = told or self._kind(said, case)
         where = f"{first_wrong(said, right)}, for {case}"
         return Wrong(f"{told} ({where})" if told else where, map_of(wrong_places(said, right)))
@@ -204,7 +205,7 @@ class Loops(Exercise):
             check_all_loaded(case.operands)
         check_made(case.log, case.result, value_of(self.workspace, case.sizes))
         arrays = {name: x.counted for name, x in case.operands.items()}
-        arrays["the arrays that it writes"] = [array for array, _ in case.log.made]
+        arrays["what it makes"] = [array for array, _ in case.log.made]
         arrays["out"] = case.out.counted if case.out else []
         loads, stores = check_counts(
             arrays, self.loads, self.stores, case.sizes, case.wanted.size, case

@@ -114,7 +114,7 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
             f"it does not come to an end: after {watch.lines - 1:,} lines it is still{_at(watch)}; "
             "does something in the loop bring its end nearer?"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = in_line(line_of_error(error.__traceback__)) or _in_line_of_numba(error)
         raise Wrong(f"{type(error).__name__}{where}: {_short(error)}") from None
     finally:
@@ -125,14 +125,14 @@ def _at(watch: Watch) -> str:
     return in_line(watch.line) or " running"
 
 
-def _short(error: Exception) -> str:
+def _short(error: BaseException) -> str:
     """The first line that says something; Numba begins with one that does not."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Failed in nopython mode")]
     return said[0].rstrip(":") if said else "without a message"
 
 
-def _in_line_of_numba(error: Exception) -> str:
+def _in_line_of_numba(error: BaseException) -> str:
     """The line that Numba could not compile, which it names in its message only."""
     lines = re.findall(r'File "[^"]*", line (\d+):', str(error))
     return f" in line {lines[-1]}" if lines else ""

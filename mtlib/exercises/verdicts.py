@@ -27,7 +27,7 @@ class Note:
 
     def _repr_html_(self) -> str:
         name = escape(f"{self._mark} {self.name}".strip())
-        figure = f"<pre>{escape(self._figure)}</pre>" if self._figure else ""
+        figure = f"<pre><code>{escape(self._figure)}</code></pre>" if self._figure else ""
         message = re.sub("`(.*?)`", r"<code>\1</code>", escape(self.message))
         return f"<div><strong>{name}</strong>: {message}{figure}</div>"
 

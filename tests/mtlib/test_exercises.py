@@ -5,12 +5,14 @@ import inspect
 import re
 import textwrap
 
+import numpy as np
 import pytest
 
 import mtlib
 from mtlib.exercises import check, guess, hint, reveal
 from mtlib.exercises.chapters import CHAPTERS, EXERCISES, PREDICTIONS
 from mtlib.exercises.explaining import value_of
+from mtlib.exercises.functions import with_methods
 
 from .processes import ROOT, python
 
@@ -199,6 +201,49 @@ def test_the_last_guess_counts_and_can_be_taken_back():
 def test_what_is_no_guess(value, error):
     with pytest.raises(error, match=r"^guess: "):
         guess("intermediate", value)
+
+
+WEIRD = [
+    *(
+        True,
+        3 + 4j,
+        "x",
+        b"",
+        {1},
+        {},
+        [],
+        (),
+        (1, (2, 3)),
+        (None, 1),
+        10**400,
+        float("inf"),
+        len,
+    ),
+    *(range(3), type, mtlib.ones(3), mtlib.ones(3, 5), NotImplemented, (mtlib.ones(3, 5), 1)),
+    *(np.zeros(3, dtype) for dtype in (object, complex, "U1", "M8[s]", [("a", float)])),
+    *(np.array(5.0), np.float32(1), np.ma.zeros(3), np.array([None]), slice(3)),
+]
+
+
+def raising(error):
+    def answer(*arguments):
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_whatever_comes_back_there_is_something_to_say(name):
+    answers = [*WEIRD, *(lambda *arguments, x=x: x for x in WEIRD), raising(SystemExit(1))]
+    for answer in [*answers, raising(KeyError()), raising(Exception("a\nb")), int]:
+        verdict = check(name, answer)
+        assert verdict.state == "wrong", answer
+        assert "\n" not in verdict.message
+    function = EXERCISES["matmul_transposed"].given
+    for x in WEIRD:
+        verdict = check(name, with_methods(function, backward=lambda ctx, d, x=x: x))
+        assert verdict.state == "wrong", x
+        assert not check(name, with_methods(function, forward=lambda ctx, a, b, x=x: x))
 
 
 # --- Where assertions are left out ----------------------------------------------------------------

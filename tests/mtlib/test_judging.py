@@ -184,7 +184,7 @@ def test_where_it_is_wrong_is_drawn():
     figure = "· ·\n· ·\n✘ ✘"
     verdict = product().check(one_row_short)
     assert repr(verdict).endswith(f"\n{figure}")
-    assert f"<pre>{figure}</pre>" in verdict._repr_html_()
+    assert f"<pre><code>{figure}</code></pre>" in verdict._repr_html_()
 
 
 def test_loads_that_are_too_many_are_drawn():

@@ -95,7 +95,7 @@ ROW_DOTS.refused(
     "mtlib's tensor is called", lambda a, b: (mtlib.tensor(a) * mtlib.tensor(b)).sum(1).numpy()
 )
 ROW_DOTS.refused("a was not read element by element", lambda a, b: row_dots(np.asarray(a), b))
-ROW_DOTS.refused("this is a list", lambda a, b: list(row_dots(a, b)))
+ROW_DOTS.refused("this is of type list", lambda a, b: list(row_dots(a, b)))
 ROW_DOTS.refused("what comes back is a itself, or a view of it", lambda a, b: a[:, 0])
 
 
