@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import sys
+import threading
 import tracemalloc
 import types
 from collections.abc import Callable
@@ -19,8 +21,9 @@ from mtlib.exercises.lines import Line, in_line, is_readers, line_of_error
 from mtlib.exercises.verdicts import NotYet, Wrong
 
 # A right answer runs some thousand lines on the small operands of a check.  Lines and not seconds,
-# so that a slow machine is told the same.
-MOST_LINES = 100_000
+# so that a slow machine is told the same; the seconds are for a loop that Python sees no lines in,
+# as ``while True: pass``.
+MOST_LINES, MOST_SECONDS = 100_000, 30.0
 
 _MAKERS = ("empty", "zeros", "ones", "full")
 _MAKERS += tuple(f"{name}_like" for name in _MAKERS)
@@ -77,7 +80,7 @@ class Watch:
             self.weigh()
         self.at = frame.f_code, frame.f_lineno
         self.lines += 1
-        if self.lines > MOST_LINES:
+        if self.lines >= MOST_LINES:
             raise _Endless
 
     def weigh(self) -> None:
@@ -94,13 +97,40 @@ class Watch:
         return Line.of(*self.peak_at) if self.peak_at else None
 
 
+class _Alarm:
+    """Raises _Endless in the thread that sets it, after some seconds; that needs no signals."""
+
+    def __init__(self) -> None:
+        self.thread, self.lock = threading.get_ident(), threading.Lock()
+        self.over = self.rung = False
+        self.timer = threading.Timer(MOST_SECONDS, self.ring)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def ring(self) -> None:
+        with self.lock:
+            if not self.over:
+                self.rung = True
+                thread, error = ctypes.c_ulong(self.thread), ctypes.py_object(_Endless)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, error)
+
+    def stop(self, heard: bool) -> None:
+        self.timer.cancel()
+        with contextlib.suppress(_Endless):
+            with self.lock:
+                self.over = True
+            while self.rung and not heard:
+                pass  # until it arrives
+
+
 def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool = True):
     """What ``call(*arguments)`` returns; raises Wrong where it fails or does not come to an end.
 
     Without ``limit`` its lines are not followed: Numba may compile something, and what ended as
     Python will end.
     """
-    watch = watch or Watch()
+    watch, heard = watch or Watch(), False
+    alarm = _Alarm() if limit else None
     if limit:
         sys.settrace(watch)
     try:
@@ -110,8 +140,9 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
     except NotImplementedError:
         raise NotYet from None
     except _Endless:
+        heard = True
         raise Wrong(
-            f"it does not come to an end: after {watch.lines - 1:,} lines it is still{_at(watch)}; "
+            f"it does not come to an end: after {watch.lines:,} lines it is still{_at(watch)}; "
             "does something in the loop bring its end nearer?"
         ) from None
     except (Exception, SystemExit) as error:
@@ -119,6 +150,8 @@ def watched(call: Callable, *arguments, watch: Watch | None = None, limit: bool 
         raise Wrong(f"{type(error).__name__}{where}: {_short(error)}") from None
     finally:
         sys.settrace(watch.before)
+        if alarm:
+            alarm.stop(heard)
 
 
 def _at(watch: Watch) -> str:

@@ -261,8 +261,13 @@ def test_strides(place, told):
 
 
 def without_end(out, a, b):
-    while True:
-        pass
+    i = 0
+    while i < out.shape[0]:
+        out[i] = 0.0
+
+
+def without_lines(out, a, b):
+    while True: pass  # fmt: skip # noqa: E701
 
 
 def test_what_does_not_end_is_stopped_in_any_thread(monkeypatch):
@@ -274,6 +279,14 @@ def test_what_does_not_end_is_stopped_in_any_thread(monkeypatch):
     told.append(product().check(without_end).message)
     for message in told:
         assert message.startswith("it does not come to an end: after 2,000 lines it is still in ")
+
+
+def test_so_is_a_loop_that_has_no_lines(monkeypatch):
+    monkeypatch.setattr(running, "MOST_SECONDS", 0.1)
+    said = product().check(without_lines).message
+    line = without_lines.__code__.co_firstlineno + 1
+    assert said.startswith("it does not come to an end: after ")
+    assert f" lines it is still in line {line} (`while True: pass" in said
 
 
 def test_a_debugger_sees_the_answer_run_and_goes_on_after():
