@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib.exercises.counting import Counting
 from mtlib.fusion import schedule
 from mtlib.fusion.capture import CALLS
 from mtlib.fusion.compile import kernel
 from mtlib.fusion.primitives import PRIMITIVES, WRITTEN
 from mtlib.runtime import memory
 
-from .counting import Counting
 from .fused_programs import PROGRAMS, PlainKernel, check, operands, shown, softmax
 
 pytestmark = pytest.mark.nojit

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtlib.exercises.counting import Counting
 from mtlib.kernels import plain
 from mtlib.kernels.functions import scalars
 from mtlib.kernels.plans.strided import iteration
@@ -12,7 +13,6 @@ from mtlib.kernels.strided import reduce
 from mtlib.layout import Layout, contiguous
 from mtlib.ops import maps, zips
 
-from .counting import Counting
 from .strategies import operands, shapes
 
 pytestmark = pytest.mark.nojit

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import mtlib
+from mtlib.exercises.counting import Counting
 from mtlib.kernels.jit import Kernel
 from mtlib.kernels.products.matmul import ijk
 from mtlib.kernels.rows import layer_norm, rms_norm
 from mtlib.ops import zips
 
 from . import plain_nests
-from .counting import Counting
 from .strategies import DTYPES
 
 pytestmark = pytest.mark.nojit
