@@ -4,7 +4,7 @@ A :class:`Function` is an operation that knows its derivative.  Applying one lea
 that remembers where its inputs came from; ``backward`` walks the nodes from the last to the first,
 hands each the gradient of its output, and passes on the gradients of its inputs that come back.
 
-This room knows nothing of arrays.  All it asks of a gradient is a ``shape``, a ``dtype`` and a
+This module knows nothing of arrays.  All it asks of a gradient is a ``shape``, a ``dtype`` and a
 ``+``.
 """
 

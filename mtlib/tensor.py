@@ -1,6 +1,6 @@
 """Tensor: a strided view of a flat storage, with a gradient.
 
-What can be done to a tensor lives in :mod:`mtlib.ops` and the rooms after it and is attached in
+What can be done to a tensor lives in :mod:`mtlib.ops` and the modules above it, and is attached in
 :mod:`mtlib.methods`; here is only what a tensor is.
 """
 

@@ -1,4 +1,4 @@
-"""The rules of the house: imports run downwards, figures do not know mtlib, rooms stay small."""
+"""The rules of the house: imports run downwards, figures do not know mtlib, files stay small."""
 
 import ast
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 MTLIB = ROOT / "mtlib"
 FIGURES = ROOT / "diagrams" / "mt_diagrams"
 
-# From the ground up.  A room may import those on lower floors, and those beside it in its folder.
+# From the ground up.  A file may import those on lower floors, and those beside it in its folder.
 FLOORS = [
     ["layout"],
     ["runtime"],
@@ -26,7 +26,7 @@ FLOORS = [
     ["gradcheck"],
     ["exercises"],
 ]
-FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 
 def imported(path: Path) -> set[str]:
@@ -40,7 +40,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def room(path: Path) -> str:
+def part(path: Path) -> str:
     return path.relative_to(MTLIB).with_suffix("").parts[0]
 
 
@@ -53,13 +53,13 @@ FILES = sorted(path for path in MTLIB.rglob("*.py") if path != MTLIB / "__init__
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(MTLIB)))
 def test_imports_run_downwards(path):
-    here = FLOOR[room(path)]
+    here = FLOOR[part(path)]
     for name in imported(path):
         parts = name.split(".")
         if parts[0] != "mtlib" or len(parts) == 1 or parts[1] not in FLOOR:
             continue
-        same_folder = parts[1] == room(path)
-        assert FLOOR[parts[1]] < here or same_folder, f"{room(path)} imports {name}, from above"
+        same_folder = parts[1] == part(path)
+        assert FLOOR[parts[1]] < here or same_folder, f"{part(path)} imports {name}, from above"
 
 
 @pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: str(path.relative_to(MTLIB)))
@@ -164,8 +164,8 @@ def test_folders_stay_small():
         assert len(found) <= MOST_FILES, f"{folder.name}: {len(found)} files"
 
 
-def test_rooms_stay_small():
+def test_files_stay_small():
     folders = [MTLIB, FIGURES, ROOT / "benchmarks", ROOT / "tests"]
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         lines = len(path.read_text().splitlines())
-        assert lines <= 420, f"{path.name} has {lines} lines: it is two rooms"
+        assert lines <= 420, f"{path.name} has {lines} lines: it is two files"

@@ -150,7 +150,7 @@ class Trace:
         """Whether ``array`` was made inside the trace, which must still be open."""
         return self._watched.get(id(array), (None, None))[1] is not None
 
-    # The rest is for the rooms above, which write the ledger.
+    # The rest is for the modules above, which write the ledger.
 
     def _change(self, delta: int) -> int:
         self.live_bytes.append(self.live_bytes[-1] + delta)

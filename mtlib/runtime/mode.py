@@ -1,7 +1,9 @@
 """How the operations of this thread are treated.
 
-They are recorded or not, differentiated or not, run or only read.  The rooms above look at
-``thread.mode`` and, for the time of a ``with``, change it through :func:`treated`.
+They are recorded or not, differentiated or not, run or only read.  The modules above look at
+``thread.mode`` and, for the time of a ``with``, change it through :func:`treated`.  Two switch
+``grad_enabled`` by themselves: :class:`no_grad`, one of which can be entered again while it is open
+and by several threads at once, and autograd for each operation, where a ``with`` takes too long.
 """
 
 from __future__ import annotations

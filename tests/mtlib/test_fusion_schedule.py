@@ -96,9 +96,11 @@ def test_a_kernel_never_waits_for_itself():
 
 def test_every_operation_can_be_read():
     """A new one has to be written, called or decomposed; else its kernel would meet a symbol."""
-    rooms = [f"ops.{room}" for room in ("maps", "zips", "reductions", "views")]
-    rooms += [f"fused.{info.name}" for info in pkgutil.iter_modules(mtlib.fused.__path__)]
-    values = [x for room in rooms for x in vars(importlib.import_module(f"mtlib.{room}")).values()]
+    modules = [f"ops.{module}" for module in ("maps", "zips", "reductions", "views")]
+    modules += [f"fused.{info.name}" for info in pkgutil.iter_modules(mtlib.fused.__path__)]
+    values = [
+        x for module in modules for x in vars(importlib.import_module(f"mtlib.{module}")).values()
+    ]
     functions = {x for x in values if isinstance(x, type) and issubclass(x, mtlib.Function)}
     abstract = {f for f in functions if f.__name__.startswith("_")}
     abstract |= {f for f in functions if not functions.isdisjoint(f.__subclasses__())}

@@ -117,7 +117,7 @@ def test_every_way_to_reduce_is_in_the_table(name):
 
 
 def test_every_public_name_has_an_example():
-    """Those that Python itself calls, and what the rooms above a tensor call, need none."""
+    """Those that Python itself calls, and what the modules above a tensor call, need none."""
     inner = {"Tensor.empty", "Tensor.owned", "Tensor.is_shared"}
     for name, value in PUBLIC.items():
         dunder = name.endswith("__")
