@@ -108,6 +108,6 @@ class Progress:
     def _repr_html_(self) -> str:
         rows = ""
         for chapter, row in self.rows.items():
-            cells = "".join(f"<td>{escape(name)} {mark}</td>" for name, mark in row)
-            rows += f'<tr><th scope="row">{escape(chapter)}</th>{cells}</tr>'
+            names = " ".join(f"<code>{escape(name)}</code>&nbsp;{mark}" for name, mark in row)
+            rows += f'<tr><th scope="row">{escape(chapter)}</th><td align="left">{names}</td></tr>'
         return f'<table cellpadding="4"><caption>{self.done}</caption><tbody>{rows}</tbody></table>'

@@ -119,7 +119,7 @@ for n in range(100):
 
 def test_the_table_in_a_notebook():
     html = progress()._repr_html_()
-    assert html.count("<td>") == ALL
+    assert html.count("<code>") == ALL
     assert f"<caption>0 of {ALL} exercises done</caption>" in html
 
 
