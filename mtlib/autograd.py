@@ -4,8 +4,8 @@ A :class:`Function` is an operation that knows its derivative.  Applying one lea
 that remembers where its inputs came from; ``backward`` walks the nodes from the last to the first,
 hands each the gradient of its output, and passes on the gradients of its inputs that come back.
 
-This module knows nothing of arrays.  All it asks of a gradient is a ``shape``, a ``dtype`` and a
-``+``.
+This module computes nothing itself.  A gradient is a tensor, of which it asks its shape and dtype,
+a ``+``, and whether somebody else holds its memory.
 """
 
 from __future__ import annotations
@@ -300,7 +300,7 @@ def _apply(function: type[Function], run: Callable, arguments, mode: Mode):
     for x in arguments:  # a comprehension would be one more call, for each operation
         needs.append(isinstance(x, Differentiable) and x._requires_grad)
     ctx = Context(function, tuple(needs))
-    mode.grad_enabled = False  # what forward is made of is not differentiated, it is
+    mode.grad_enabled = False  # the operation is differentiated, not what its forward is made of
     try:
         output = run(ctx, arguments)
     finally:

@@ -10,8 +10,8 @@ MTLIB = Path(__file__).parents[1] / "mtlib"
 README = (MTLIB / "README.md").read_text(encoding="utf-8")
 
 SPINE = [
-    *("layout.py", "kernels/plain.py", "kernels/functions/scalars.py", "tensor.py", "autograd.py"),
-    *("ops/views.py", "ops/operands.py", "ops/elementwise.py", "ops/maps.py", "ops/zips.py"),
+    *("layout.py", "kernels/plain.py", "kernels/functions/scalars.py", "autograd.py", "tensor.py"),
+    *("ops/views.py", "ops/operands.py", "ops/elementwise.py", "ops/zips.py", "ops/maps.py"),
     *("ops/reductions.py", "naive.py", "fused/matmul.py"),
 ]
 MOST_LINES = 1600

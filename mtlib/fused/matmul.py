@@ -42,7 +42,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     """a (…, m, k) @ b (…, k, n) = (…, m, n), as one loop nest; what ``@`` calls.
 
     NumPy's rules for 1-D, batched and broadcast operands; raises ``ValueError`` where they do not
-    fit.  Operands are read through their strides and never copied.
+    fit.  Operands are read through their strides; where they lie badly, a strip at a
+    time is copied to a small workspace.
 
     >>> import mtlib
     >>> a, b = mtlib.arange(8).view(2, 4), mtlib.arange(12).view(4, 3)

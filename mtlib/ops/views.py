@@ -1,4 +1,4 @@
-"""View operations: another layout on the same storage, never a copy.
+"""View operations: another layout on the same storage; ``reshape`` copies where none fits.
 
 The derivative of a view is the view that undoes it, except where several places of the result read
 one element (expand): that element collects the sum of their gradients.

@@ -88,20 +88,27 @@ def test_each_wrong_guess_is_told_what_is_meant_for_it(name):
 # --- In the chapters' text ------------------------------------------------------------------------
 
 TEXTS = [p.read_text("utf-8") for p in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.md"))]
-CELLS = [cell for text in TEXTS for cell in re.findall(r"```{code-cell}.*?\n```", text, re.DOTALL)]
+CELLS = [re.findall(r"```{code-cell}.*?\n```", text, re.DOTALL) for text in TEXTS]
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_an_exercise_stands_in_a_chapter_with_its_solution_below(name):
-    tried = [cell for cell in CELLS if f'check("{name}", ' in cell]
-    assert ["solution=True" in cell for cell in tried] == [False, True]
-    assert [re.search(r"tags: \[(\w+)\]", cell)[1] for cell in tried] == ["exercise", "solution"]
+    tried = [[cell for cell in cells if f'check("{name}", ' in cell] for cells in CELLS]
+    assert any(tried)
+    for cells in filter(None, tried):
+        assert ["solution=True" in cell for cell in cells] == [False, True]
+        tags = [re.search(r"tags: \[(\w+)\]", cell)[1] for cell in cells]
+        assert tags == ["exercise", "solution"]
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_a_guess_is_asked_for_before_it_is_revealed(name):
-    found = [re.findall(rf'(guess|reveal)\("{name}", ', cell) for cell in CELLS]
-    assert [calls for calls in found if calls] == [["guess"], ["reveal"]]
+    found = [
+        [calls for cell in cells if (calls := re.findall(rf'(guess|reveal)\("{name}", ', cell))]
+        for cells in CELLS
+    ]
+    assert any(found)
+    assert all(calls == [["guess"], ["reveal"]] for calls in found if calls)
 
 
 # --- What readers call ----------------------------------------------------------------------------
