@@ -1,7 +1,8 @@
 """The operations of :mod:`mtlib.naive`, as one kernel each.
 
 Same names, same signatures, same results; no intermediate is made, in either direction.  Each
-stands in a file of its name, with its backward (log_softmax in that of softmax); what the name means here is the function.
+stands in a file of its name, with its backward (log_softmax in that of softmax); what the name
+means here is the function.
 """
 
 from mtlib.fused.attention import attention

@@ -1,8 +1,8 @@
 """The loop nests as you would write them yourself.
 
 Nothing here is clever.  Each does what its name says, is compiled by Numba as it stands, and can be
-stepped through in a debugger under ``NUMBA_DISABLE_JIT=1``.  What mtlib runs is in the folders beside
-this file: the same results, faster (the smallest products of matrices do run ``ijk``).
+stepped through in a debugger under ``NUMBA_DISABLE_JIT=1``.  What mtlib runs is in the folders
+beside this file: the same results, faster (the smallest products of matrices do run ``ijk``).
 
 First map, zip and reduce, for tensors of any rank and strides.  To a loop nest a tensor is two
 things: a storage, which is a flat array, and a :class:`~mtlib.layout.Layout`, which says where in
