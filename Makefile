@@ -39,7 +39,7 @@ endif
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ name = $$1; sub(/^[^|]*\|/, ""); printf "  make %-13s %s\n", name, $$0 }'
 
 setup: ## make .venv from requirements.lock (PYTHON=python3.12 picks the interpreter)
 	@"$(PYTHON)" -I -c '$(FITS)' 2>/dev/null || { \

@@ -89,7 +89,7 @@ def kept_for_backward(program: Program, i: int) -> tuple[Op, ...]:
     return tuple(kept)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CompiledGraph:
     """A graph that is ready to run: what to do, step by step, and what to let go of after each.
 
@@ -102,6 +102,10 @@ class CompiledGraph:
     steps: tuple[Launch | Call, ...]
     freed: tuple[list[Op], ...]
     given: dict[Op, Tensor]
+
+    def __repr__(self) -> str:
+        steps = "1 step" if len(self.steps) == 1 else f"{len(self.steps)} steps"
+        return f"<{self.name}: {steps}; it has a graph, a schedule and a source>"
 
     @property
     def sources(self) -> list[Source]:

@@ -16,7 +16,7 @@ import numpy as np
 from mtlib.layout import Layout, Shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Op:
     """One operation of a program, and its result.
 
@@ -33,6 +33,9 @@ class Op:
     dtype: np.dtype
     attribute: object = None
     index: int = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.label} {self.shape}>"
 
     @cached_property
     def label(self) -> str:
@@ -63,7 +66,7 @@ class Op:
         return self.kind in ("map", "zip")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """What has to be computed: ``outputs`` from ``inputs``.
 
@@ -110,6 +113,8 @@ class Graph:
         widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
         lines = [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c}" for a, b, c in rows]
         return "\n".join([*lines, "return " + ", ".join(op.label for op in self.outputs)])
+
+    __repr__ = __str__  # what a notebook shows
 
     def _made(self, op: Op) -> str:
         if op in self.inputs:

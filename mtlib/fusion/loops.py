@@ -83,7 +83,7 @@ class Nest:
     split: Loop | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LoopNests:
     """The loops of the kernel for ``group``: ``outer`` around ``nests``, one after the other.
 
@@ -126,6 +126,8 @@ class LoopNests:
             indent = "    " * (len(self.outer) + len(nest.loops))
             lines += [indent + _described(nest, statement) for statement in nest.statements]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
     def _described(self, loop: Loop, split: Loop | None = None) -> str:
         split = loop in (self.split, split)

@@ -25,7 +25,7 @@ from mtlib.fusion.statements import Apply, Load, NeedsStorage, applied, cost
 MOST_RECOMPUTED = 30
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
     """The steps of a program in order, and why something lies in memory between them."""
 
@@ -53,6 +53,8 @@ class Schedule:
                 line = f"{number}. kernel: {used} -> {self._labels(step.stored)}"
                 lines.append(line + (f", with {fused} fused in" if fused else ""))
         return "\n".join(lines)
+
+    __repr__ = __str__  # what a notebook shows
 
     def _labels(self, ops: Collection[Op]) -> str:
         return ", ".join(op.label for op in self.graph.ops if op in ops)

@@ -94,6 +94,18 @@ def test_a_kernel_never_waits_for_itself():
     assert kinds == ["FusionGroup", "Call", "FusionGroup"]
 
 
+def test_a_notebook_shows_stages_as_they_are_printed():
+    """And never all that hangs on them: the gradient of a softmax had half a million characters."""
+    f = mtlib.fuse(softmax)
+    f(mtlib.rand(4, 3, requires_grad=True))
+    for stage in (f.graph, f.schedule):
+        assert repr(stage) == str(stage)
+    (backward,) = f.backward
+    assert repr(backward) == f"<{backward.name}: 1 step; it has a graph, a schedule and a source>"
+    assert "fold_add" in backward.source
+    assert repr(f.graph.ops[0]) == "<x (4, 3)>"
+
+
 def test_every_operation_can_be_read():
     """A new one has to be written, called or decomposed; else its kernel would meet a symbol."""
     modules = [f"ops.{module}" for module in ("maps", "zips", "reductions", "views")]
