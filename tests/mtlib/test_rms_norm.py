@@ -57,7 +57,6 @@ class TestWhatRuns:
         with mtlib.trace() as t:
             y = mtlib.fused.rms_norm(x, c, weight)
         (event,) = t.events
-        assert (event.reads, event.writes) == (x.size + c, x.size + r)
         assert event.bytes_saved == x.nbytes + weight.nbytes + 8 * r
         assert [b.nbytes for b in t.buffers if b.role == "result"] == [y.nbytes, 8 * r]
         d = mtlib.ones(*shape)
@@ -66,7 +65,6 @@ class TestWhatRuns:
         (event,) = t.events
         assert (event.name, event.phase) == ("rms_norm_backward", "backward")
         assert event.output_shapes == (x.shape, weight.shape)
-        assert (event.reads, event.writes) == (2 * x.size + r + c, x.size + c)
 
     def test_no_gradient_of_a_weight_that_wants_none(self):
         x, weight = mtlib.rand(3, 4, seed=0, requires_grad=True), mtlib.ones(4)
