@@ -60,6 +60,16 @@ def test_the_numbers_in_the_cells_are_the_cells_they_read():
     assert words[first : first + 6] == ["0", "3", "1", "4", "2", "5"]
 
 
+def test_dimensions_can_be_given_other_letters():
+    wide = np.broadcast_to(np.zeros((2, 4, 1)), (2, 4, 3))
+    svg = Svg(image_storage(wide, names="ikj").svg)
+    formula = "index [i, k, j] reads cell 4·i + 1·k + 0·j"
+    steps = {"one step of k: 1 further", "one step of j: the same cell (stride 0)"}
+    assert {formula, "i = 1", *steps} <= {*svg.words()}
+    with pytest.raises(ValueError, match="3 dimensions need as many names; got 'ik'"):
+        image_storage(wide, names="ik")
+
+
 def test_shared_cells_are_counted():
     stretched = image_storage(np.broadcast_to(np.zeros((2, 1)), (2, 4)))
     svg = Svg(stretched.svg)

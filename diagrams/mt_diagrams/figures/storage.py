@@ -28,7 +28,7 @@ LONGEST = 42  # the row of the storage, beyond which only where the steps lead i
 LIMITS = {0: (1,), 1: (12,), 2: (5, 6), 3: (3, 3, 3)}  # shown of each dimension, by rank
 
 
-def image_storage(tensor, *, at: Sequence[int] = ()) -> Figure:
+def image_storage(tensor, *, at: Sequence[int] = (), names: Sequence[str] = NAMES) -> Figure:
     """The storage of a tensor: which cell each index reads, and how far apart neighbours are.
 
     The number in a cell of the tensor is the cell of the storage that it reads, in the same
@@ -37,9 +37,11 @@ def image_storage(tensor, *, at: Sequence[int] = ()) -> Figure:
     Args:
         tensor: a tensor or an array with any strides, or a shape, of at most three dimensions.
         at: an index to follow: it and the cell that it reads are framed.
+        names: a letter for each dimension.
 
     Raises:
-        ValueError: if it has more than three dimensions, or strides that are no whole elements.
+        ValueError: if it has more than three dimensions, strides that are no whole elements, or
+            more dimensions than names.
         IndexError: if there is no such index.
 
     >>> image_storage((2, 3))
@@ -49,6 +51,10 @@ def image_storage(tensor, *, at: Sequence[int] = ()) -> Figure:
     at = tuple(at)
     if at:
         check_cell("image_storage", at, view.shape)
+    if len(names) < len(view.shape):
+        raise ValueError(
+            f"image_storage: {len(view.shape)} dimensions need as many names; got {names!r}"
+        )
     limits = LIMITS[len(view.shape)]
     kept = at or (0,) * len(view.shape)
     axes = [_few(n, most, i) for n, most, i in zip(view.shape, limits, kept, strict=False)]
@@ -56,13 +62,13 @@ def image_storage(tensor, *, at: Sequence[int] = ()) -> Figure:
     read = sorted({view.position(index) for index in indices})
     shades = dict(zip(read, _shades(len(read)), strict=True))
     widest = max([1.0, *(width_of(str(n), TINY) + 0.24 for n in [*read, view.cells - 1])])
-    upper = _layers(view, axes, shades, widest, at)
-    lower = _flat(view, axes, shades, widest, at)
+    upper = _layers(view, axes, shades, widest, at, names)
+    lower = _flat(view, axes, shades, widest, at, names)
     (_, _, _, bottom), (_, top, _, _) = sides(upper), sides(lower)
     return Figure(
         upper + lower.translate(0, bottom + 0.7 - top),
         f"storage of {view.shape}, strides {view.strides}",
-        _in_words(view) + (f" {list(at)} reads cell {view.position(at)}." if at else ""),
+        _in_words(view, names) + (f" {list(at)} reads cell {view.position(at)}." if at else ""),
     )
 
 
@@ -77,11 +83,11 @@ def _shades(count: int) -> list[Color]:
     return list(aqua.range_to(papaya, count)) if count > 1 else [aqua] * count
 
 
-def _in_words(view: Strided) -> str:
+def _in_words(view: Strided, names: Sequence[str]) -> str:
     shared = prod(n for n, s in zip(view.shape, view.strides, strict=True) if s == 0)
     return (
         f"A tensor of shape {view.shape}, {elements(view.shape)}, over a storage of {view.cells:,} "
-        f"cells. {_formula(view).capitalize()}. "
+        f"cells. {_formula(view, names).capitalize()}. "
         + (
             f"Where a stride is 0 the cell stays the same: {shared:,} indices share each."
             if shared > 1
@@ -90,28 +96,30 @@ def _in_words(view: Strided) -> str:
     )
 
 
-def _layers(view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple) -> Diagram:
+def _layers(
+    view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple, names: Sequence[str]
+) -> Diagram:
     """The tensor, of rank 3 its layers side by side, under its layout in words."""
     front, (down, across) = axes[:-2], [axis(1), axis(1), *axes][-2:]
     drawings = []
     for i in front[0].slots if front else ():
         if i is not None:
-            drawings.append(_layer(view, (i,), down, across, shades, width, at))
+            drawings.append(_layer(view, (i,), down, across, shades, width, at, names))
         elif front[0].size:
             drawings.append(polygons(dots((0, 0), (1, 0))).fill_color(INK).line_width(0))
         else:
             drawings.append(hollow(box(-1, -0.5, 2, 1)))
-    body = row(drawings, 1.0) if front else _layer(view, (), down, across, shades, width, at)
+    body = row(drawings, 1.0) if front else _layer(view, (), down, across, shades, width, at, names)
     left, top, right, _ = sides(body)
     middle = (left + right) / 2
     title = f"shape {view.shape} · strides {view.strides} · offset {view.offset:,}"
-    formula = label(_formula(view), SMALL, QUIET).translate(middle, top - 0.6)
+    formula = label(_formula(view, names), SMALL, QUIET).translate(middle, top - 0.6)
     titled = [label(title, TEXT).translate(middle, top - 1.25), formula, body]
     return concat(titled).translate(-middle, 0)
 
 
-def _formula(view: Strided) -> str:
-    names = NAMES[: len(view.shape)]
+def _formula(view: Strided, names: Sequence[str]) -> str:
+    names = names[: len(view.shape)]
     terms = [f"{s}·{i}" for i, s in zip(names, view.strides, strict=True)]
     if view.offset or not terms:
         terms.insert(0, str(view.offset))
@@ -119,8 +127,15 @@ def _formula(view: Strided) -> str:
 
 
 def _layer(
-    view: Strided, layer: tuple, down: Axis, across: Axis, shades: dict, width: float, at: tuple
-):
+    view: Strided,
+    layer: tuple,
+    down: Axis,
+    across: Axis,
+    shades: dict,
+    width: float,
+    at: tuple,
+    names: Sequence[str],
+) -> Diagram:
     """A matrix, each cell with the number of the storage cell it reads."""
     w, h = len(across) * width, float(len(down))
     left, top = -w / 2, -h / 2
@@ -149,7 +164,7 @@ def _layer(
             for x, j in across.shown
         ]
     if layer:
-        text = f"i = {layer[0]}"
+        text = f"{names[0]} = {layer[0]}"
         notes.append(label(text, SMALL, QUIET).translate(0, -top + 0.9))
     return concat([left_out(outline, gaps), paint(cells), *frames, *texts, *notes])
 
@@ -163,7 +178,9 @@ def _left_of(text: str, right: float, y: float) -> Diagram:
     return label(text, TINY, QUIET).translate(right - width_of(text, TINY) / 2, y)
 
 
-def _flat(view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple) -> Diagram:
+def _flat(
+    view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple, names: Sequence[str]
+) -> Diagram:
     """The storage itself, and beneath it what one step along each dimension means."""
     total = f"storage: {view.cells:,} cell" + ("" if view.cells == 1 else "s")
     followed = [view.position(at)] if at else []
@@ -193,7 +210,7 @@ def _flat(view: Strided, axes: list[Axis], shades: dict, width: float, at: tuple
             *(_frame(place[cell] - width / 2, -0.5, width) for cell in followed),
             *texts,
             *counts,
-            _steps(view, place),
+            _steps(view, place, names),
         ]
     )
 
@@ -220,7 +237,7 @@ def _shared(view: Strided, axes: list[Axis], shades: dict) -> dict[int, int]:
     return {at: n for at, n in sorted(counts.items()) if n > 1}
 
 
-def _steps(view: Strided, place: dict[int, float]) -> Diagram:
+def _steps(view: Strided, place: dict[int, float], names: Sequence[str]) -> Diagram:
     """An arrow for each dimension: from the first element to its neighbour there.
 
     The longest first, those that go back last: so no guide runs through words.
@@ -232,10 +249,10 @@ def _steps(view: Strided, place: dict[int, float]) -> Diagram:
     for d, stride in sorted(dims, key=lambda pair: (pair[1] <= 0, -abs(pair[1]))):
         start, end = place[view.offset], place[view.offset + stride]
         if stride:
-            words = f"one step of {NAMES[d]}: {abs(stride):,} {'further' if stride > 0 else 'back'}"
+            words = f"one step of {names[d]}: {abs(stride):,} {'further' if stride > 0 else 'back'}"
             parts.append(arrows([[(start, y), (end, y)]]))
         else:
-            words = f"one step of {NAMES[d]}: the same cell (stride 0)"
+            words = f"one step of {names[d]}: the same cell (stride 0)"
             spot = polygons([box(start - 0.09, y - 0.09, 0.18, 0.18)])
             parts.append(spot.fill_color(INK).line_width(0))
         guides = [[(x, 0.6), (x, y - 0.12)] for x in sorted({start, end})]

@@ -27,6 +27,18 @@ PREDICTIONS = [
         },
     ),
     Prediction(
+        name="fused_reads",
+        unit="elements",
+        right="2 * m*k*n",
+        wrong={
+            "m*k + k*n": "that is each element once; the plain loop reads a row of M again for "
+            "each column of N, and a column of N again for each row of M",
+            "m*k*n": "that is one for each product; a product has two factors",
+            "3 * m*k*n": "that is what the zip and the reduce read; the products are no longer "
+            "read back",
+        },
+    ),
+    Prediction(
         name="fused_peak",
         unit="bytes",
         right="8 * m*n",
@@ -35,6 +47,27 @@ PREDICTIONS = [
             "8 * (m*k + k*n + m*n)": "the operands were there before, and nothing is set aside for "
             "them",
             "0": "the result has to be somewhere",
+        },
+    ),
+    Prediction(
+        name="travel",
+        unit="bytes",
+        right="8 * (m*k + k*n + 2*m*k*n + m*n)",
+        wrong={
+            "8 * (m*k + k*n + m*n)": "those are the three matrices; the products travel too, out "
+            "and back",
+            "8 * (m*k + k*n + m*k*n)": "that is the zip; the reduce fetches the products again, "
+            "and stores the result",
+        },
+    ),
+    Prediction(
+        name="step_peak",
+        unit="bytes",
+        right="8 * (2*m*k*n + m*n + k*n)",
+        wrong={
+            "8 * m*k*n": "that is the products from forward; backward makes two more, and both are "
+            "alive at once",
+            "8 * 3*m*k*n": "the products from forward are freed before backward makes its two",
         },
     ),
 ]
