@@ -60,10 +60,9 @@ def guess(name: str, value: float | None = None) -> Note:
     intermediate: your guess is 24 bytes
     """
     prediction = _find(name, PREDICTIONS, "guess", "prediction")
+    _guesses.pop(name, None)  # whatever comes: reveal must not judge an older one
     number = predictions.number(value)
-    if number is None:
-        _guesses.pop(name, None)
-    else:
+    if number is not None:
         _guesses[name] = number
     return predictions.guessed(prediction, number)
 

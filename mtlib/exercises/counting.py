@@ -106,6 +106,12 @@ class Watched(Counting):
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))  # to print is not to load
+
+    def __str__(self) -> str:
+        return str(self.view(np.ndarray))
+
     def item(self, *at):
         return self[at[0] if len(at) == 1 and isinstance(at[0], tuple) else at].item()
 
@@ -142,6 +148,9 @@ class Watched(Counting):
         if self.log:
             self.log.enter(name, result)
         return result
+
+
+Watched.__name__ = "array"  # as errors call it
 
 
 def _plain(x, taken: bool = True):

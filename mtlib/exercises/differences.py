@@ -23,6 +23,44 @@ def first_wrong(got: np.ndarray, wanted: np.ndarray) -> str:
     )
 
 
+def usual_mistake(got: np.ndarray, wanted: np.ndarray) -> str:
+    """What kind of mistake gives these numbers, of those that loops often have; or nothing.
+
+    >>> usual_mistake(np.array([1.0, 3.0, 6.0]), np.array([1.0, 2.0, 3.0]))
+    'the total is not set back to 0 before the next element of the result'
+    """
+    if np.isnan(got).any():
+        return (
+            "there is nan in the result, as where nothing was ever stored, or where something was "
+            "added to what np.empty gave"
+        )
+    if np.allclose(got.ravel(), np.cumsum(wanted)):
+        return "the total is not set back to 0 before the next element of the result"
+    if got.shape == wanted.T.shape and np.allclose(got, wanted.T):
+        return "the result is transposed"
+    if got.size > 1 and np.isclose(got.flat[0], wanted.flat[0]) and not got.flat[1:].any():
+        return "after the first element all are 0; does it return from inside the loop?"
+    return factor(got, wanted)
+
+
+def factor(got: np.ndarray, wanted: np.ndarray) -> str:
+    """The one number by which all are multiplied, if there is one.
+
+    >>> factor(np.array([-1.0, -2.0]), np.array([1.0, 2.0]))
+    'the sign is wrong'
+    >>> factor(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
+    'each value is 2 times what it should be'
+    """
+    if got.size < 2 or not (got.all() and wanted.all()):
+        return ""
+    ratios = got / wanted
+    if not np.allclose(ratios, ratios.flat[0]):
+        return ""
+    if np.isclose(ratios.flat[0], -1):
+        return "the sign is wrong"
+    return f"each value is {ratios.flat[0]:.3g} times what it should be"
+
+
 def wrong_places(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return ~np.isclose(got, wanted, equal_nan=True)
 

@@ -82,14 +82,15 @@ class Exercise:
             used = lines_of(answer)
             if self.lines and used > self.lines:
                 raise Wrong(f"right, but in {used} lines; {self.lines} are enough")
-        except NotYet:
-            return self._not_yet()
+        except NotYet as stub:
+            return self._not_yet(str(stub))
         except Wrong as wrong:
             return Verdict(self.name, WRONG, wrong.message, wrong.figure)
         return Verdict(self.name, PASSED, f"correct; {praise}" if praise else "correct")
 
-    def _not_yet(self) -> Verdict:
-        return Verdict(self.name, NOT_YET, f"not yet; hint({self.name!r}) gives a nudge")
+    def _not_yet(self, told: str = "") -> Verdict:
+        begun = f": {told}" if told else ""
+        return Verdict(self.name, NOT_YET, f"not yet{begun}; hint({self.name!r}) gives a nudge")
 
     def judge(self, answer) -> str:
         """What to praise; raises Wrong with the first mistake, NotYet for a stub."""

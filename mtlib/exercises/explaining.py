@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 
 Sizes = dict[str, int]
+IN_ELEMENTS = "right in elements; in bytes each float64 counts 8"
 
 
 def value_of(formula: str, sizes: Sizes) -> int | float | None:
@@ -52,9 +53,12 @@ def explain(said: float, right: float, sizes: Sizes, unit: str = "") -> str:
 
 def _unit(said, right, sizes, unit) -> str:
     if said * 8 == right and unit == "bytes":
-        return "right in elements; in bytes each float64 counts 8"
-    if said * 2 == right and unit == "bytes" and not _named(2, sizes):
-        return "too small by a factor of 2; a float64 has 8 bytes, a float32 has 4"
+        return IN_ELEMENTS
+    if said * 2 == right and unit == "bytes":
+        too = f" (or {_named(2, sizes)} is missing)" if _named(2, sizes) else ""
+        return f"too small by a factor of 2; a float64 has 8 bytes, a float32 has 4{too}"
+    if said == right * 8 and unit == "bytes":
+        return "too large by a factor of 8; the 8 bytes of a float64 count once"
     if said == right * 8 and unit == "elements":
         return "that is in bytes; elements were asked for, 8 bytes each"
     return ""
@@ -115,9 +119,16 @@ def _products(sizes: Sizes, least: int) -> Iterator[tuple[str, int]]:
 
 
 def _named(number: float, sizes: Sizes, least: int = 1) -> str:
-    """The sizes, or products of sizes, that are this number: "m", "k or n", "m·k"."""
+    """The sizes, or products of sizes, that are this number: "m", "k or n", "m·k".
+
+    Where all sizes are equal, which of them cannot be said, but how many.
+    """
     if number < 2:
         return ""
     names = [name for name, value in _products(sizes, least) if value == number]
     fewest = min((name.count("·") for name in names), default=0)
-    return " or ".join(name for name in names if name.count("·") == fewest)
+    names = [name for name in names if name.count("·") == fewest]
+    if len(names) > 1 and len(set(sizes.values())) == 1:
+        of = f"of {', '.join(sizes)}"
+        return f"{fewest + 1} {of} multiplied" if fewest else f"one {of}"
+    return " or ".join(names)

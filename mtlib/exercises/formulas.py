@@ -10,7 +10,7 @@ import numpy as np
 
 from mtlib.exercises.entries import Exercise, Outputs
 from mtlib.exercises.explaining import explain, value_of
-from mtlib.exercises.lines import lines_of
+from mtlib.exercises.lines import is_empty
 from mtlib.exercises.running import watched
 from mtlib.exercises.verdicts import NOTHING_BACK, NotYet, Wrong
 
@@ -22,8 +22,10 @@ class Formula(Exercise):
     """``answer(**sizes)`` must be what ``measure(**sizes)`` finds, for each of ``sizes``.
 
     ``measure`` is not the formula once more: it runs what is asked about, and reads the ledger.
-    Numbers, and tuples of numbers, are compared.  ``unit``, "bytes" or "elements", helps to explain
-    a wrong one.  ``slips`` are wrong answers written as formulas, as in a prediction.
+    Numbers, and tuples of numbers, are compared.  In the first of ``sizes`` each is another prime
+    above 8, so that no factor of 2 or 8 is taken for a size.  ``unit``, "bytes" or "elements",
+    helps to explain a wrong one.  ``slips`` are wrong answers written as formulas, as in a
+    prediction.
     """
 
     measure: Callable
@@ -47,7 +49,7 @@ class Formula(Exercise):
             raise Wrong(f"{asked}, and this is of type {type(answer).__name__}")
         said = watched(answer, *case.values())
         if said is None or said is ...:
-            if lines_of(answer) > 1:
+            if not is_empty(answer):
                 raise Wrong(NOTHING_BACK)
             raise NotYet
         numbers = said if isinstance(said, tuple) else (said,)

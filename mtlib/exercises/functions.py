@@ -18,10 +18,16 @@ from mtlib.exercises.budgets import (
     check_wholes,
 )
 from mtlib.exercises.counting import Log, Watched
-from mtlib.exercises.differences import first_wrong, map_of, wrong_places
-from mtlib.exercises.entries import Exercise, Outputs
+from mtlib.exercises.differences import (
+    factor,
+    first_wrong,
+    map_of,
+    usual_mistake,
+    wrong_places,
+)
+from mtlib.exercises.entries import Exercise, Outputs, same
 from mtlib.exercises.explaining import Sizes
-from mtlib.exercises.lines import Line
+from mtlib.exercises.lines import Line, is_empty
 from mtlib.exercises.operands import Operand, names_in, shape_of, sizes_to_try
 from mtlib.exercises.running import as_python, peak_memory, watched
 from mtlib.exercises.verdicts import NotYet, Wrong
@@ -73,19 +79,22 @@ class Derivative(Exercise):
     def run(self, answer, case: Case) -> Outputs:
         if not (isinstance(answer, type) and issubclass(answer, mtlib.Function)):
             raise Wrong("a Function is asked for: class Name(mtlib.Function), given by its name")
-        *inputs, d = case.inputs.values()
+        *inputs, _ = case.inputs.values()
         ctx = Context(answer, (True,) * len(inputs))
         with mtlib.no_grad():
-            self.check_forward(self.run_forward(answer, ctx, inputs, case), case)
-            return self._gradients(watched(answer.backward, ctx, d), case)
+            return self.run_methods(answer, ctx, inputs, case)
 
-    def run_forward(self, answer, ctx, inputs, case: Case):
-        return watched(answer.forward, ctx, *inputs)
+    def run_methods(self, answer, ctx, inputs, case: Case) -> Outputs:
+        self.run_forward(answer, ctx, inputs, case)
+        return self.run_backward(answer, ctx, case)
 
-    def check_forward(self, out, case: Case) -> None:
+    def run_forward(self, answer, ctx, inputs, case: Case) -> None:
+        self.check_forward(answer, watched(answer.forward, ctx, *inputs), case)
+
+    def check_forward(self, answer, out, case: Case) -> None:
         right = self.forward(*(case.values[name] for name in self.inputs))
         if out is None or out is ...:
-            raise NotYet
+            raise _nothing_back(answer, "forward")
         if not isinstance(out, mtlib.Tensor):
             kind = (
                 "an array"
@@ -96,7 +105,34 @@ class Derivative(Exercise):
         if out.shape != right.shape:
             raise Wrong(f"forward gives shape {out.shape} and should give {right.shape}")
         if not np.allclose(out.numpy(), right):
-            raise Wrong(f"forward is wrong ({first_wrong(out.numpy(), right)}, for {case})")
+            told = usual_mistake(out.numpy(), right)
+            where = f"({first_wrong(out.numpy(), right)}, for {case})"
+            raise Wrong(
+                f"forward is wrong: {told} {where}" if told else f"forward is wrong {where}"
+            )
+
+    def run_backward(self, answer, ctx, case: Case) -> Outputs:
+        try:
+            given = watched(answer.backward, ctx, case.inputs["d"])
+        except Wrong as wrong:
+            if isinstance(wrong.__context__, ValueError):  # as where shapes do not fit
+                raise Wrong(f"{wrong.message}. {self._shapes(case)}") from None
+            raise
+        if given is None:
+            raise _nothing_back(answer, "backward")
+        return self._gradients(given, case)
+
+    def _shapes(self, case: Case) -> str:
+        """The shapes that backward has to do with, and how d can be made to meet the operands."""
+        *shapes, last = (f"{name} {case.inputs[name].shape}" for name in ("d", *self.inputs))
+        told = f"The shapes are {', '.join(shapes)} and {last}; each gradient has its operand's"
+        result = self.result.split()
+        for name, shape in self.inputs.items():
+            letters = shape.split()
+            if set(result) < set(letters):  # zipped with an operand, once it has all axes
+                column = tuple(case.sizes[x] if x in result else 1 for x in letters)
+                return f"{told}. Zipped with {name}, d must be a view of shape {column}"
+        return told
 
     def _gradients(self, given, case: Case) -> Outputs:
         given = given if isinstance(given, tuple | list) else (given,)
@@ -136,7 +172,10 @@ class Derivative(Exercise):
         wanted = self.wanted(case)
         name = next(n for n in wanted if not np.allclose(got[n], wanted[n]))
         where = f"{first_wrong(got[name], wanted[name])}, for {case}"
-        told = told or f"the gradient of {name} has the right shape and wrong values"
+        if not told:
+            kind = factor(got[name], wanted[name])
+            told = f"the gradient of {name} has the right shape and wrong values"
+            told += f": {kind}" if kind else ""
         return Wrong(f"{told} ({where})", map_of(wrong_places(got[name], wanted[name])))
 
     def afterwards(self, case: Case) -> str:
@@ -169,7 +208,30 @@ class KernelFunction(Derivative):
     loads: str
     stores: str
 
-    def run_forward(self, answer, ctx, inputs, case: Case):
+    def run_methods(self, answer, ctx, inputs, case: Case) -> Outputs:
+        try:
+            self.run_forward(answer, ctx, inputs, case)
+        except NotYet:
+            ctx.save_for_backward(*inputs)
+            raise NotYet(self._backward_alone(answer, ctx, case)) from None
+        try:
+            return self.run_backward(answer, ctx, case)
+        except NotYet:
+            raise NotYet(f"forward is right for {case}; backward is still to be written") from None
+
+    def _backward_alone(self, answer, ctx, case: Case) -> str:
+        """What to say of a backward whose forward is a stub; nothing if it is one too."""
+        try:
+            right = same(self.run_backward(answer, ctx, case), self.wanted(case))
+        except NotYet:
+            return ""
+        except Wrong:
+            right = False
+        if right:
+            return "backward gives the right gradients; forward is still to be written"
+        return "forward is still to be written, and backward is judged after it"
+
+    def run_forward(self, answer, ctx, inputs, case: Case) -> None:
         log, runs = Log(), []
 
         def kernel(plain):
@@ -188,18 +250,24 @@ class KernelFunction(Derivative):
         with mtlib.trace() as trace:
             out = watched(forward, ctx, *inputs)
         if not isinstance(out, mtlib.Tensor):
-            return out  # to be told so
+            self.check_forward(answer, out, case)  # which tells so
         work = [event.name for event in trace.events if event.kind != "view"]
         if work:
             raise Wrong(f"forward lets mtlib's {work[0]} do the work; let your kernel do it")
         if not runs:
             raise Wrong("forward runs no kernel of yours: call one that has @njit above it")
-        check_wholes(log)
+        try:
+            self.check_forward(answer, out, case)
+        except Wrong as wrong:
+            if any(x.stores.any() for run in runs for x in run):
+                raise
+            into = "the kernel stores nothing in the arrays that it is given; out[i] = … does"
+            raise Wrong(f"{into}; {wrong.message}") from None
+        check_wholes(log)  # now that the values are right
         made = [array for array, _ in log.made]
         check_made(log, None, out.nbytes)  # the result may be among them
         arrays = {"what it is given": [x for run in runs for x in run], "its own arrays": made}
         check_counts(arrays, self.loads, self.stores, case.sizes, out.size, case)
-        return out
 
     def judge(self, answer) -> str:
         praise = super().judge(answer)
@@ -219,6 +287,13 @@ def with_methods(function: type[mtlib.Function], **methods: Callable) -> type[mt
     """``function`` with another forward or backward."""
     static = {name: staticmethod(method) for name, method in methods.items()}
     return type(function.__name__, (function,), static)
+
+
+def _nothing_back(answer: type, method: str) -> Wrong | NotYet:
+    """What to raise where None came back."""
+    if is_empty(getattr(answer, method)):
+        return NotYet()
+    return Wrong(f"nothing comes back from {method}; is the return missing?")
 
 
 def _gradients(count: int) -> str:

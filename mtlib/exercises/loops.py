@@ -17,7 +17,7 @@ from mtlib.exercises.budgets import (
     check_wholes,
 )
 from mtlib.exercises.counting import Log
-from mtlib.exercises.differences import first_wrong, map_of, wrong_places
+from mtlib.exercises.differences import first_wrong, map_of, usual_mistake, wrong_places
 from mtlib.exercises.entries import Exercise, Outputs
 from mtlib.exercises.explaining import Sizes, value_of
 from mtlib.exercises.lines import Line
@@ -160,22 +160,11 @@ class Loops(Exercise):
     def _kind(self, said: np.ndarray, case: Case) -> str:
         """What kind of mistake gives these numbers."""
         right = case.wanted
-        if np.isnan(said).any():
-            return (
-                "there is nan in the result, as where nothing was ever stored, or where something "
-                "was added to what np.empty gave"
-            )
         if said.dtype.kind != right.dtype.kind:
             return f"the result is {said.dtype}, which cuts fractions off; make it {right.dtype}"
         if case.out and np.allclose(said, right + _LEFT_OVER):
             return "it adds to what stood in out before; start each total at 0"
-        if np.allclose(said.ravel(), np.cumsum(right)):
-            return "the total is not set back to 0 before the next element of the result"
-        if said.shape == right.T.shape and np.allclose(said, right.T):
-            return "the result is transposed"
-        if said.size > 1 and np.isclose(said.flat[0], right.flat[0]) and not said.flat[1:].any():
-            return "after the first element all are 0; does it return from inside the loop?"
-        return self._misread(said, case) or _unread(case)
+        return usual_mistake(said, right) or self._misread(said, case) or _unread(case)
 
     def _misread(self, said: np.ndarray, case: Case) -> str:
         true = {name: x.values for name, x in case.operands.items()}
@@ -256,7 +245,11 @@ def _unread(case: Case) -> str:
         if len(unread) == operand.loads.size:
             return f"{name} is never read"
         if len(unread):
-            return f"{name}{unread[0].tolist()} is never read"
+            row, *rest = unread[0].tolist()
+            told = f"{name}{[row, *rest]} is never read"
+            if row and rest and operand.loads[row].any() and operand.loads[0, *rest]:
+                told += f", and {name}{[0, *rest]} is: does the end of a loop change on the way?"
+            return told
     return ""
 
 

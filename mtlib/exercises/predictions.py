@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mtlib.exercises.explaining import Sizes, explain, in_print, value_of
+from mtlib.exercises.explaining import IN_ELEMENTS, Sizes, explain, in_print, value_of
 from mtlib.exercises.verdicts import Note
 
 NEAR = 0.05  # of the right number: who said 134 million for 134,217,728 was right
@@ -60,7 +60,10 @@ def revealed(prediction: Prediction, guess: float | None, measured: float, sizes
             return _off(prediction, right, guess, sentence)
     if abs(guess - measured) <= NEAR * abs(measured):
         return Note(prediction.name, f"{right}, and your guess is near enough", "✔")
-    why = explain(guess, measured, sizes, prediction.unit) or _how_far(guess, measured)
+    why = explain(guess, measured, sizes, prediction.unit)
+    if prediction.unit == "bytes" and abs(8 * guess - measured) <= NEAR * abs(measured):
+        why = IN_ELEMENTS
+    why = why or _how_far(guess, measured)
     return _off(prediction, right, guess, why)
 
 
@@ -70,7 +73,8 @@ def _how_far(guess: float, measured: float) -> str:
         return ""
     ratio = max(guess / measured, measured / guess)
     if ratio < 2:
-        return "not far off"
+        word = "large" if guess > measured else "small"
+        return f"{abs(1 - guess / measured):.0%} too {word}"
     near = [
         word for size, word in _LARGE.items() if abs(guess * size - measured) <= NEAR * measured
     ]

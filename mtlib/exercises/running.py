@@ -162,6 +162,8 @@ def _short(error: BaseException) -> str:
     """The first line that says something; Numba begins with one that does not."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith("Failed in nopython mode")]
+    if any("yield in a closure" in line for line in said):
+        return "Numba knows no generator expression, as in sum(x for …); write the loop out"
     return said[0].rstrip(":") if said else "without a message"
 
 

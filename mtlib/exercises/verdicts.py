@@ -69,4 +69,4 @@ class Wrong(Exception):
 
 
 class NotYet(Exception):
-    """The stub is as it was."""
+    """The stub is as it was; or a part of it, and then this says which is right."""

@@ -12,6 +12,7 @@ import mtlib
 from mtlib.exercises import check, guess, hint, reveal
 from mtlib.exercises.chapters import CHAPTERS, EXERCISES, PREDICTIONS
 from mtlib.exercises.explaining import value_of
+from mtlib.exercises.formulas import Formula
 from mtlib.exercises.functions import with_methods
 
 from .processes import ROOT, python
@@ -66,6 +67,14 @@ def test_hints_are_three_and_do_not_give_the_solution(name):
 
 def squeezed(text):
     return text.replace(" ", "").removeprefix("return")
+
+
+def test_no_size_of_a_formula_is_taken_for_another_number():
+    for exercise in EXERCISES.values():
+        if isinstance(exercise, Formula):
+            first = list(exercise.sizes[0].values())
+            assert len(set(first)) == len(first)
+            assert all(size > 8 and all(size % x for x in range(2, size)) for size in first)
 
 
 def test_names_are_told_apart():
@@ -171,8 +180,10 @@ def test_hints_come_one_after_the_other():
         (190.0, "192 bytes = 8·m·k·n, and your guess is near enough"),
         (24, "192 bytes = 8·m·k·n, and you guessed 24: right in elements; in bytes each float64 "
              "counts 8"),
-        (96, "192 bytes = 8·m·k·n, and you guessed 96: too small by a factor of 2, which is m"),
-        (100, "192 bytes = 8·m·k·n, and you guessed 100: not far off"),
+        (96, "192 bytes = 8·m·k·n, and you guessed 96: too small by a factor of 2; a float64 has 8 "
+             "bytes, a float32 has 4 (or m is missing)"),
+        (64, "192 bytes = 8·m·k·n, and you guessed 64: too small by a factor of 3, which is n"),
+        (100, "192 bytes = 8·m·k·n, and you guessed 100: 48% too small"),
         (5, "192 bytes = 8·m·k·n, and you guessed 5: about 38 times too small"),
         (-3, "192 bytes = 8·m·k·n, and you guessed -3"),
         (None, "192 bytes = 8·m·k·n; you made no guess"),
@@ -182,6 +193,19 @@ def test_hints_come_one_after_the_other():
 def test_a_guess_is_compared(value, said):
     guess("intermediate", value)
     assert reveal("intermediate", 192, m=2, k=4, n=3).message == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (16_000_000, "right in elements; in bytes each float64 counts 8"),
+        (2048, "too small by a factor of 65,536, which is 2 of m, k, n multiplied"),
+        (8 * 256**4, "too large by a factor of 256, which is one of m, k, n"),
+    ],
+)
+def test_a_guess_is_compared_where_all_sizes_are_equal(value, said):
+    guess("intermediate", value)
+    assert reveal("intermediate", 8 * 256**3, m=256, k=256, n=256).message.endswith(f": {said}")
 
 
 def test_without_the_sizes_there_is_no_formula():
@@ -206,8 +230,10 @@ def test_the_last_guess_counts_and_can_be_taken_back():
     ("value", "error"), [("many", TypeError), (True, TypeError), (float("nan"), ValueError)]
 )
 def test_what_is_no_guess(value, error):
+    guess("intermediate", 24)
     with pytest.raises(error, match=r"^guess: "):
         guess("intermediate", value)
+    assert "you made no guess" in reveal("intermediate", 192).message  # nor is the one before
 
 
 WEIRD = [
@@ -270,7 +296,7 @@ def test_checks_hold_when_python_leaves_assertions_out():
     done = python("-O", "-c", OPTIMIZED)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "for m = 2, k = 4, n = 3 it gives 0, and 352 is measured",
+        "for m = 11, k = 17, n = 13 it gives 0, and 22,712 is measured",
         "what comes back is a itself, or a view of it; make a new array",
         "refused",
     ]

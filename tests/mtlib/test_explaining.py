@@ -32,6 +32,8 @@ def strides(**changes):
         (lambda m, k, n: [1], "numbers should come back, and this is of type list"),
         (lambda m, k, n: float("nan"), "it is nan for m = 2"),
         (lambda m: 1, "TypeError"),
+        (lambda m, k, n: None, "not yet; hint"),
+        (lambda m, k, n: print(m), "nothing comes back; is the return missing?"),
         ((1, 2), "a function of m, k, n is asked for, and this is of type tuple"),
         (lambda m, k, n: m // 0, "ZeroDivisionError in line "),
     ],
@@ -48,6 +50,8 @@ SIZES = {"m": 5, "k": 6, "n": 7}
     [
         (210, 8 * 210, "bytes", "right in elements"),
         (4 * 210, 8 * 210, "bytes", "a float64 has 8 bytes, a float32 has 4"),
+        (64 * 210, 8 * 210, "bytes", "the 8 bytes of a float64 count once"),
+        (16 * 210, 8 * 210, "bytes", "too large by a factor of 2"),
         (8 * 210, 210, "elements", "that is in bytes"),
         (210, 35, "", "too large by a factor of 6, which is k"),
         (7, 210, "", "too small by a factor of 30, which is m·k"),

@@ -88,6 +88,39 @@ def test_what_stops_early_is_told_what_it_did_not_read():
     )
 
 
+def test_a_loop_whose_end_changes_on_the_way():
+    def answer(a):
+        out, n = np.zeros(a.shape), a.shape[1]
+        for i in range(a.shape[0]):
+            for n in range(n):  # noqa: B020
+                out[i, n] = 2 * a[i, n]
+        return out
+
+    told = "a[1, 4] is never read, and a[0, 4] is: does the end of a loop change on the way?"
+    assert doubled().check(answer).message.startswith(told)
+
+
+def test_to_print_is_not_to_load():
+    def answer(a):
+        out = doubling(np.zeros_like)(a)
+        print(out, repr(a), f"{a}")
+        return out
+
+    assert doubled().check(answer).message.startswith("correct; 15 loads and 15 stores")
+
+
+def test_each_value_is_off_by_one_factor():
+    def answer(a):
+        return -doubling(np.zeros_like)(a)
+
+    assert doubled().check(answer).message.startswith("the sign is wrong (at [0, 0] ")
+
+
+def test_an_error_calls_an_array_an_array():
+    said = doubled().check(lambda a: np.empty(a.shap)).message
+    assert "'array' object has no attribute 'shap'" in said
+
+
 def test_a_transposed_result():
     def answer(a):
         out = np.empty(a.shape[::-1])

@@ -17,7 +17,7 @@ BYTES_KEPT = Formula(
     name="bytes_kept",
     task="The bytes that save_for_backward holds after naive.matmul of (m, k) and (k, n).",
     measure=saved_by_naive,
-    sizes=[{"m": 2, "k": 4, "n": 3}, {"m": 5, "k": 1, "n": 2}, {"m": 7, "k": 6, "n": 5}],
+    sizes=[{"m": 11, "k": 17, "n": 13}, {"m": 5, "k": 1, "n": 2}, {"m": 7, "k": 6, "n": 5}],
     unit="bytes",
     slips={
         "8 * m*k*n": "that is what the reduce keeps; the zip keeps its two operands too",
@@ -27,6 +27,12 @@ BYTES_KEPT = Formula(
         "8 * 3*m*k*n": "the stretched operands are counted in full; with stride 0 they hold on to "
         "no more than the m·k and k·n numbers that are stored",
         "8 * (m*k + k*n + m*k*n + m*n)": "the result is counted too, and nobody saves it",
+        "8 * (m*k*n + m*n)": "that is what is allocated; of it backward keeps the products, and "
+        "beside them the operands",
+        "8 * (m*k + k*n + m*n)": "those are the operands and the result; nobody saves the result, "
+        "and the reduce saves the m·k·n products that it added up",
+        "8 * (m*k + k*n + 3*m*k*n)": "the stretched operands are counted beside the stored ones; "
+        "with stride 0 they have no memory of their own",
         "8 * m*n": "that is the result, and nobody saves it; the zip and the reduce save what went "
         "in",
     },

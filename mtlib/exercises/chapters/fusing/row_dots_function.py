@@ -109,7 +109,9 @@ for sentence, forward in {
     "saved nothing": unsaved,
 }.items():
     ROW_DOTS_FUNCTION.refused(sentence, with_methods(RowDots, forward=forward))
-ROW_DOTS_FUNCTION.stub(with_methods(RowDots, forward=lambda ctx, a, b: None))
+ROW_DOTS_FUNCTION.stub(
+    with_methods(RowDots, forward=lambda ctx, a, b: None, backward=lambda ctx, d: (None, None))
+)
 
 
 @ROW_DOTS_FUNCTION.wrong("each gradient has its own operand; it is the other one that counts")
